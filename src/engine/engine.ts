@@ -1,0 +1,52 @@
+// The small interface behind which every engine stands. What an engine can do is data that it reports.
+import type { Result } from '../failure.ts';
+import type { Digest } from '../image/oci.ts';
+import type { Platform } from '../image/platform.ts';
+
+export interface EngineInfo {
+  engine: 'docker' | 'buildah';
+  /** The engine's own version. */
+  version: string;
+  /** The client program and what it drives: `/usr/bin/docker 20.10.24, BuildKit in the engine`. */
+  client: string;
+  /** The machine's own platform, as the engine reports it. */
+  machine: Platform;
+  cpus: number;
+}
+
+export interface BuildRequest {
+  /** Absolute path of the context folder, on the coordinator. */
+  context: string;
+  /** Absolute path of the (pinned) Dockerfile; may lie outside the context. A `<dockerfile>.dockerignore` beside it is used. */
+  dockerfile: string;
+  platform: Platform;
+  target?: string;
+  args: Record<string, string>;
+  labels?: Record<string, string>;
+  /** BuildKit secrets: id to the value; handed over by environment, never as an argument. */
+  secrets: Record<string, string>;
+  /** What the engine names the result, e.g. `127.0.0.1:5000/hysds/base:run-x-amd64`. */
+  reference: string;
+  noCache?: boolean;
+}
+
+export type OnLine = (line: string) => void;
+
+export interface PushOptions {
+  /** The registry speaks plain HTTP (loopback or so configured). */
+  plainHttp: boolean;
+}
+
+export interface Engine {
+  /** Is it there, what is it, what machine is it on. An absent client or daemon is a failure that names the package to install. */
+  probe(signal: AbortSignal): Promise<Result<EngineInfo>>;
+  /** Can the machine run programs of the platform, natively or by binfmt_misc? Found by running a tiny static program in a build. */
+  canRun(platform: Platform, signal: AbortSignal): Promise<Result<boolean>>;
+  build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>>;
+  /** The digest is the engine's word for what it pushed; the caller reads it back from the registry. */
+  push(reference: string, options: PushOptions, onLine: OnLine, signal: AbortSignal): Promise<Result<{ digest?: Digest }>>;
+  /** Writes a docker-archive tarball of a built image to a file on the coordinator. */
+  export(reference: string, file: string, signal: AbortSignal): Promise<Result<void>>;
+  /** Drops the engine's own name for an image that a run has made; a name that isn't there is fine. */
+  untag(reference: string, signal: AbortSignal): Promise<Result<void>>;
+}

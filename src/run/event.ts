@@ -1,0 +1,36 @@
+// Everything that can happen in a run, in one union. The executor emits these; journal, terminal, CI log and JSON only read them.
+import type { Failure } from '../failure.ts';
+import type { Digest } from '../image/oci.ts';
+import type { Plan } from '../plan/plan.ts';
+
+export interface BuilderInfo {
+  name: string;
+  endpoint: string;
+  /** `docker 20.10.24 (/usr/bin/docker, BuildKit in the engine)`. */
+  engine: string;
+  native: string[];
+  emulated: string[];
+  slots: number;
+}
+
+export type Event = { /** Milliseconds since the epoch. */ time: number } & (
+  /** First of a run: the plan, the builders, what the last runs took. */
+  | { type: 'run-started'; run: string; plan: Plan; builders: BuilderInfo[]; /** Task id to ms. */ lastDurations: Record<string, number> }
+  /** A task has its builder and begins. Publish tasks have none. */
+  | { type: 'task-started'; task: string; builder?: string; emulated?: boolean; attempt: number }
+  /** A line of a task's output, without its line end. */
+  | { type: 'task-output'; task: string; line: string }
+  /** A task that an earlier run finished and that needs no repeating. */
+  | { type: 'task-reused'; task: string; digest?: Digest }
+  /** `durationMs` counts from task-started. Digest: image manifest of a build, joined index of a publish. */
+  | { type: 'task-finished'; task: string; durationMs: number; digest?: Digest; /** Staged reference of a build. */ reference?: string }
+  | { type: 'task-failed'; task: string; durationMs: number; failure: Failure; willRetry: boolean }
+  /** Not begun because something it needs failed or the run was interrupted. */
+  | { type: 'task-skipped'; task: string; because: string }
+  /** A tag now points at the digest; `previous` is what it pointed at before. */
+  | { type: 'tag-moved'; reference: string; digest: Digest; previous?: Digest }
+  /** Last of a run. */
+  | { type: 'run-finished'; run: string; outcome: 'done' | 'failed' | 'interrupted'; wallMs: number; criticalPathMs: number; criticalPath: string[] }
+);
+
+export type Emit = (event: Event) => void;
