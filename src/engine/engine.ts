@@ -44,7 +44,12 @@ export interface Engine {
   canRun(platform: Platform, signal: AbortSignal): Promise<Result<boolean>>;
   build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>>;
   /** The digest is the engine's word for what it pushed; the caller reads it back from the registry. */
-  push(reference: string, options: PushOptions, onLine: OnLine, signal: AbortSignal): Promise<Result<{ digest?: Digest }>>;
+  push(
+    reference: string,
+    options: PushOptions,
+    onLine: OnLine,
+    signal: AbortSignal,
+  ): Promise<Result<{ digest?: Digest }>>;
   /** Writes a docker-archive tarball of a built image to a file on the coordinator. */
   export(reference: string, file: string, signal: AbortSignal): Promise<Result<void>>;
   /** Drops the engine's own name for an image that a run has made; a name that isn't there is fine. */

@@ -13,9 +13,17 @@ export interface BuilderInfo {
   slots: number;
 }
 
-export type Event = { /** Milliseconds since the epoch. */ time: number } & (
-  /** First of a run: the plan, the builders, what the last runs took. */
-  | { type: 'run-started'; run: string; plan: Plan; builders: BuilderInfo[]; /** Task id to ms. */ lastDurations: Record<string, number> }
+export type Event = {
+  /** Milliseconds since the epoch. */ time: number;
+} & /** First of a run: the plan, the builders, what the last runs took. */
+(
+  | {
+      type: 'run-started';
+      run: string;
+      plan: Plan;
+      builders: BuilderInfo[] /** Task id to ms. */;
+      lastDurations: Record<string, number>;
+    }
   /** A task has its builder and begins. Publish tasks have none. */
   | { type: 'task-started'; task: string; builder?: string; emulated?: boolean; attempt: number }
   /** A line of a task's output, without its line end. */
@@ -23,14 +31,27 @@ export type Event = { /** Milliseconds since the epoch. */ time: number } & (
   /** A task that an earlier run finished and that needs no repeating. */
   | { type: 'task-reused'; task: string; digest?: Digest }
   /** `durationMs` counts from task-started. Digest: image manifest of a build, joined index of a publish. */
-  | { type: 'task-finished'; task: string; durationMs: number; digest?: Digest; /** Staged reference of a build. */ reference?: string }
+  | {
+      type: 'task-finished';
+      task: string;
+      durationMs: number;
+      digest?: Digest /** Staged reference of a build. */;
+      reference?: string;
+    }
   | { type: 'task-failed'; task: string; durationMs: number; failure: Failure; willRetry: boolean }
   /** Not begun because something it needs failed or the run was interrupted. */
   | { type: 'task-skipped'; task: string; because: string }
   /** A tag now points at the digest; `previous` is what it pointed at before. */
   | { type: 'tag-moved'; reference: string; digest: Digest; previous?: Digest }
   /** Last of a run. */
-  | { type: 'run-finished'; run: string; outcome: 'done' | 'failed' | 'interrupted'; wallMs: number; criticalPathMs: number; criticalPath: string[] }
+  | {
+      type: 'run-finished';
+      run: string;
+      outcome: 'done' | 'failed' | 'interrupted';
+      wallMs: number;
+      criticalPathMs: number;
+      criticalPath: string[];
+    }
 );
 
 export type Emit = (event: Event) => void;
