@@ -1,12 +1,14 @@
 // The plan as plain data: what is to be done, in what order; no word on how.
 import type { Platform } from '../image/platform.ts';
 
-/** An image reference in a Dockerfile that is pinned, before the build, to what an upstream task made. */
+/** An image reference in a Dockerfile that is replaced, before the build, by the digest that an upstream task made. */
 export interface UpstreamPin {
-  /** Image of the family. */
-  image: string;
+  /** Id of the build task whose result is meant. */
+  task: string;
   /** As written after ARG substitution, normalised: `docker.io/hysds/base:develop`. */
   reference: string;
+  /** UTF-16 offsets of the written reference in the Dockerfile. */
+  range: { start: number; end: number };
 }
 
 export interface BuildTask {
@@ -16,13 +18,15 @@ export interface BuildTask {
   image: string;
   platform: Platform;
   mode: 'native' | 'emulated';
+  /** In the registry, without its host: `hysds/base`. */
+  repository: string;
   /** Folder on the coordinator, absolute. */
   context: string;
   /** Absolute path. */
   dockerfile: string;
   target?: string;
   args: Record<string, string>;
-  /** Names of environment variables that hold secrets, by BuildKit secret id. */
+  /** BuildKit secret ids; each value is in the environment variable of that name. */
   secrets: string[];
   upstreams: UpstreamPin[];
   /** Ids of the tasks that must be done first. */
@@ -36,12 +40,11 @@ export interface PublishTask {
   /** `publish base`. */
   id: string;
   image: string;
-  /** Without tag: `127.0.0.1:5000/hysds/base`. */
+  /** In the registry, without its host: `hysds/base`. */
   repository: string;
-  platforms: Platform[];
+  /** The build tasks that are joined, one a platform, with the arch tags that each gets. */
+  builds: { task: string; platform: Platform; archTags: string[] }[];
   tags: string[];
-  /** Arch tags by platform: `{ 'linux/arm64': ['develop-arm64'] }`. */
-  archTags: Record<string, string[]>;
   needs: string[];
 }
 
@@ -50,7 +53,7 @@ export type Task = BuildTask | PublishTask;
 export interface Plan {
   version: 1;
   family: string;
-  registry: string;
+  /** `image`: an image's tags move when all its platforms are there; `family`: all tags move at the end or none does. */
   publish: 'image' | 'family';
   tasks: Task[];
 }

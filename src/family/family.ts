@@ -1,0 +1,240 @@
+// The family: every image with what its Dockerfile depends on for each platform, in an order in which each comes after what it needs.
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import type { Config, ImageConfig } from '../config/config.ts';
+import { type FoundReference, readReferences } from '../dockerfile/references.ts';
+import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
+import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
+import { createSourceFetcher } from './source.ts';
+
+/** A reference of a Dockerfile to an image of the family. */
+export interface UpstreamReference {
+  image: string;
+  /** Platform whose image is meant: `FROM --platform=` or the one that is built. */
+  platform: string;
+  /** As resolved: `docker.io/hysds/base:develop`. */
+  reference: string;
+  /** UTF-16 offsets in the Dockerfile. */
+  range: { start: number; end: number };
+}
+
+export interface PlatformBuild {
+  platform: Platform;
+  upstreams: UpstreamReference[];
+  /** References to images of somebody else. */
+  externals: string[];
+}
+
+export interface FamilyImage {
+  name: string;
+  config: ImageConfig;
+  context: string;
+  dockerfile: string;
+  text: string;
+  commit?: string;
+  args: Record<string, string>;
+  builds: PlatformBuild[];
+  /** Names of all images it depends on. */
+  upstreams: string[];
+}
+
+export interface Family {
+  images: FamilyImage[];
+  warnings: Diagnostic[];
+}
+
+/** Repository of an image in the registry of the config, without the registry's host. */
+export function registryPath(config: Config, repository: string): string {
+  return config.registry.kind === 'remote' && config.registry.prefix
+    ? `${config.registry.prefix}/${repository}`
+    : repository;
+}
+
+/** Reads all Dockerfiles of a config and finds the edges; every problem is reported at once. */
+export async function readFamily(config: Config, stateFolder: string, signal: AbortSignal): Promise<Result<Family>> {
+  const fetchSource = createSourceFetcher(join(stateFolder, 'sources'), signal);
+  const problems: Diagnostic[] = [];
+  const warnings: Diagnostic[] = [...config.warnings];
+  const byRepository = repositoriesOf(config);
+  const images: FamilyImage[] = [];
+  for (const image of config.images.filter((candidate) => !candidate.mirror)) {
+    const source = await fetchSource(image.source);
+    if (!source.ok) return source;
+    const context = resolve(source.value.folder, image.context);
+    const dockerfile = resolve(context, image.dockerfile);
+    const inside = relative(source.value.folder, context);
+    if (inside.startsWith('..') || isAbsolute(inside)) {
+      problems.push({
+        code: 'context-escapes',
+        severity: 'error',
+        message: `image '${image.name}': its context lies outside its source`,
+      });
+      continue;
+    }
+    let text: string;
+    try {
+      text = await readFile(dockerfile, 'utf8');
+    } catch {
+      problems.push({
+        code: 'no-dockerfile',
+        severity: 'error',
+        message: `image '${image.name}': there is no Dockerfile at ${dockerfile}`,
+        help: "set 'source' to the image's folder, or 'dockerfile' to the file's path in it",
+      });
+      continue;
+    }
+    const builds: PlatformBuild[] = [];
+    for (const platform of image.platforms) {
+      const read = readReferences(text, {
+        file: relative(process.cwd(), dockerfile) || dockerfile,
+        platform,
+        buildPlatform: platform,
+        args: image.args,
+        ...(image.target ? { target: image.target } : {}),
+      });
+      if (!read.ok) {
+        if (read.failure.kind !== 'diagnostics') return read;
+        problems.push(...read.failure.diagnostics);
+        break;
+      }
+      warnings.push(...read.value.warnings);
+      builds.push(platformBuild(read.value.references, platform, config, byRepository, problems));
+    }
+    const upstreams = new Set([
+      ...image.needs,
+      ...builds.flatMap((build) => build.upstreams.map((upstream) => upstream.image)),
+    ]);
+    images.push({
+      name: image.name,
+      config: image,
+      context,
+      dockerfile,
+      text,
+      args: image.args,
+      builds,
+      upstreams: [...upstreams],
+      ...(source.value.commit ? { commit: source.value.commit } : {}),
+    });
+  }
+  problems.push(...missingPlatforms(images));
+  const unique = dedupe(problems);
+  if (unique.length > 0) return fail({ kind: 'diagnostics', diagnostics: unique });
+  const ordered = order(images);
+  if (!ordered.ok) return ordered;
+  return ok({ images: ordered.value, warnings: dedupe(warnings) });
+}
+
+function repositoriesOf(config: Config): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const image of config.images) {
+    // As Dockerfiles write it (Docker Hub is the default host), and as it is in the registry of the config.
+    const hub = image.repository.includes('/') ? image.repository : `library/${image.repository}`;
+    found.set(`docker.io/${hub}`, image.name);
+    if (config.registry.kind === 'remote')
+      found.set(`${config.registry.host}/${registryPath(config, image.repository)}`, image.name);
+  }
+  return found;
+}
+
+function platformBuild(
+  references: FoundReference[],
+  platform: Platform,
+  config: Config,
+  byRepository: Map<string, string>,
+  problems: Diagnostic[],
+): PlatformBuild {
+  const upstreams: UpstreamReference[] = [];
+  const externals: string[] = [];
+  for (const found of references) {
+    if (found.state === 'unresolved') {
+      problems.push({
+        code: 'unresolved-reference',
+        severity: 'error',
+        message: `'${found.written}' can't be resolved to an image${found.reason ? `: ${found.reason}` : ''}`,
+        location: found.location,
+        help: "give the ARG a value under the image's 'args', or a default in the Dockerfile",
+      });
+    }
+    if (found.state !== 'needed' || !found.reference) continue;
+    const image = byRepository.get(repositoryName(found.reference));
+    const asked = found.platform ? parsePlatform(found.platform) : undefined;
+    const target = asked?.ok ? asked.value : platform;
+    if (image && tagIsOurs(found.reference, config, target)) {
+      upstreams.push({
+        image,
+        platform: formatPlatform(target),
+        reference: formatReference(found.reference),
+        range: found.range,
+      });
+    } else externals.push(formatReference(found.reference));
+  }
+  return { platform, upstreams, externals };
+}
+
+/** A reference means the image of this run if it has one of its tags, or the arch tag of one; a digest never does. */
+function tagIsOurs(reference: Reference, config: Config, platform: Platform): boolean {
+  if (reference.digest) return false;
+  const tag = reference.tag ?? 'latest';
+  return config.tags.some((own) => tag === own || tag === archTag(own, config.archTagSuffix, platform));
+}
+
+/** `develop` and `-${arch}` give `develop-arm64`. */
+export function archTag(tag: string, suffix: string, platform: Platform): string {
+  return tag + suffix.replaceAll('${arch}', archSuffix(platform));
+}
+
+function missingPlatforms(images: FamilyImage[]): Diagnostic[] {
+  const byName = new Map(images.map((image) => [image.name, image]));
+  return images.flatMap((image) =>
+    image.builds.flatMap((build) =>
+      build.upstreams.flatMap((upstream): Diagnostic[] => {
+        const platforms = byName.get(upstream.image)?.config.platforms.map(formatPlatform);
+        if (!platforms || platforms.includes(upstream.platform)) return [];
+        return [
+          {
+            code: 'upstream-platform',
+            severity: 'error',
+            message: `image '${image.name}' for ${formatPlatform(build.platform)} is built on '${upstream.image}', which has no ${upstream.platform} (only ${platforms.join(', ')})`,
+            help: `add ${upstream.platform} to the platforms of '${upstream.image}', or take it away from '${image.name}'`,
+          },
+        ];
+      }),
+    ),
+  );
+}
+
+function order(images: FamilyImage[]): Result<FamilyImage[]> {
+  const byName = new Map(images.map((image) => [image.name, image]));
+  const ordered: FamilyImage[] = [];
+  const state = new Map<string, 'open' | 'done'>();
+  const cycles: Diagnostic[] = [];
+  const visit = (image: FamilyImage, path: string[]): void => {
+    const seen = state.get(image.name);
+    if (seen === 'done') return;
+    if (seen === 'open') {
+      const cycle = [...path.slice(path.indexOf(image.name)), image.name];
+      cycles.push({
+        code: 'cycle',
+        severity: 'error',
+        message: `images depend on each other in a circle: ${cycle.join(' → ')}`,
+        help: "break it at one of these: a FROM, COPY --from or 'needs'",
+      });
+      return;
+    }
+    state.set(image.name, 'open');
+    for (const name of image.upstreams) {
+      const upstream = byName.get(name);
+      if (upstream) visit(upstream, [...path, image.name]);
+    }
+    state.set(image.name, 'done');
+    ordered.push(image);
+  };
+  for (const image of images) visit(image, []);
+  return cycles.length > 0 ? fail({ kind: 'diagnostics', diagnostics: cycles }) : ok(ordered);
+}
+
+function dedupe(diagnostics: Diagnostic[]): Diagnostic[] {
+  const seen = new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]));
+  return [...seen.values()];
+}

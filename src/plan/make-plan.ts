@@ -1,0 +1,93 @@
+// From a family to the tasks that make it. Pure.
+import type { Config } from '../config/config.ts';
+import { fail, ok, type Result } from '../failure.ts';
+import { archTag, type Family, type FamilyImage, registryPath } from '../family/family.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
+import type { BuildTask, Plan, Task } from './plan.ts';
+
+export interface Selection {
+  /** Only these images and what they need; all when empty. */
+  images: string[];
+  /** Only these platforms; all when empty. */
+  platforms: Platform[];
+}
+
+export function buildId(image: string, platform: string): string {
+  return `build ${image} ${platform}`;
+}
+
+/** Tasks in an order in which each comes after what it needs. */
+export function makePlan(config: Config, family: Family, selection: Selection): Result<Plan> {
+  const byName = new Map(family.images.map((image) => [image.name, image]));
+  const unknown = selection.images.find((name) => !byName.has(name));
+  if (unknown !== undefined) {
+    return fail({
+      kind: 'usage',
+      message: `no image '${unknown}' in the family`,
+      help: `it has: ${[...byName.keys()].join(', ')}`,
+    });
+  }
+  const wanted = withUpstreams(selection.images.length > 0 ? selection.images : [...byName.keys()], byName);
+  const asked = new Set(selection.platforms.map(formatPlatform));
+  const tasks: Task[] = [];
+  for (const image of family.images) {
+    if (!wanted.has(image.name)) continue;
+    const builds = image.builds.filter((build) => asked.size === 0 || asked.has(formatPlatform(build.platform)));
+    if (builds.length === 0) continue;
+    const buildTasks = builds.map((build): BuildTask => {
+      const platform = formatPlatform(build.platform);
+      const upstreams = build.upstreams.map((upstream) => ({
+        task: buildId(upstream.image, upstream.platform),
+        reference: upstream.reference,
+        range: upstream.range,
+      }));
+      const chained =
+        config.chain === 'manifest'
+          ? image.upstreams.map((name) => `publish ${name}`)
+          : image.config.needs
+              .map((name) => buildId(name, platform))
+              .filter((id) => tasks.some((task) => task.id === id));
+      return {
+        kind: 'build',
+        id: buildId(image.name, platform),
+        image: image.name,
+        platform: build.platform,
+        mode: image.config.mode,
+        repository: registryPath(config, image.config.repository),
+        context: image.context,
+        dockerfile: image.dockerfile,
+        ...(image.config.target ? { target: image.config.target } : {}),
+        args: image.args,
+        secrets: image.config.secrets,
+        upstreams,
+        needs: [...new Set([...upstreams.map((upstream) => upstream.task), ...chained])],
+        ...(image.commit ? { commit: image.commit } : {}),
+      };
+    });
+    tasks.push(...buildTasks, {
+      kind: 'publish',
+      id: `publish ${image.name}`,
+      image: image.name,
+      repository: registryPath(config, image.config.repository),
+      builds: buildTasks.map((task) => ({
+        task: task.id,
+        platform: task.platform,
+        archTags: config.tags.map((tag) => archTag(tag, config.archTagSuffix, task.platform)),
+      })),
+      tags: config.tags,
+      needs: buildTasks.map((task) => task.id),
+    });
+  }
+  return ok({ version: 1, family: config.family, publish: config.publish, tasks });
+}
+
+function withUpstreams(names: string[], byName: Map<string, FamilyImage>): Set<string> {
+  const found = new Set<string>();
+  const visit = (name: string): void => {
+    if (found.has(name)) return;
+    found.add(name);
+    for (const upstream of byName.get(name)?.upstreams ?? []) visit(upstream);
+  };
+  for (const name of names) visit(name);
+  return found;
+}
