@@ -15,8 +15,7 @@ export interface BuilderInfo {
 
 export type Event = {
   /** Milliseconds since the epoch. */ time: number;
-} & /** First of a run: the plan, the builders, what the last runs took. */
-(
+} /** First of a run: the plan, the builders, what the last runs took. */ & (
   | {
       type: 'run-started';
       run: string;
@@ -29,14 +28,23 @@ export type Event = {
   /** A line of a task's output, without its line end. */
   | { type: 'task-output'; task: string; line: string }
   /** A task that an earlier run finished and that needs no repeating. */
-  | { type: 'task-reused'; task: string; digest?: Digest }
+  | {
+      type: 'task-reused';
+      task: string;
+      digest?: Digest /** Staged tag of a build. */;
+      stagedTag?: string;
+      key?: string;
+    }
   /** `durationMs` counts from task-started. Digest: image manifest of a build, joined index of a publish. */
   | {
       type: 'task-finished';
       task: string;
       durationMs: number;
-      digest?: Digest /** Staged reference of a build. */;
-      reference?: string;
+      digest?: Digest;
+      /** Tag under which a build's result lies until it is published. */
+      stagedTag?: string;
+      /** Hash of everything the build depended on. */
+      key?: string;
     }
   | { type: 'task-failed'; task: string; durationMs: number; failure: Failure; willRetry: boolean }
   /** Not begun because something it needs failed or the run was interrupted. */
