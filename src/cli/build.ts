@@ -1,0 +1,148 @@
+// `splitbuild build`: the main job.
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { BuilderConfig, Config } from '../config/config.ts';
+import { fail, ok, type Result } from '../failure.ts';
+import { type Fleet, openFleet } from '../fleet/fleet.ts';
+import { createRegistryClient } from '../registry/client.ts';
+import { startEmbeddedRegistry } from '../registry/embedded.ts';
+import { createReporter } from '../report/choose.ts';
+import type { Event } from '../run/event.ts';
+import { execute } from '../run/execute.ts';
+import { openJournal, readHistory } from '../run/journal.ts';
+import { type FamilyOptions, interruptSignal, load, printFailure } from './load.ts';
+
+interface BuildOptions extends FamilyOptions {
+  builder: string[];
+  publish: boolean;
+  verbose?: true | undefined;
+}
+
+export async function build(images: string[], options: BuildOptions): Promise<number> {
+  const signal = interruptSignal();
+  const loaded = await load(images, options, signal);
+  if (!loaded.ok) return printFailure(loaded.failure);
+  const { config, plan } = loaded.value;
+  const builders = chosenBuilders(options.builder, config);
+  if (!builders.ok) return printFailure(builders.failure);
+  const registry = await openRegistry(config, options.state);
+  if (!registry.ok) return printFailure(registry.failure);
+  let fleet: Fleet | undefined;
+  try {
+    const opened = await openFleet(
+      builders.value,
+      {
+        registry: {
+          address: registry.value.address,
+          ...(registry.value.loopbackPort ? { loopbackPort: registry.value.loopbackPort } : {}),
+        },
+        wanted: plan.tasks.flatMap((task) =>
+          task.kind === 'build' ? [{ platform: task.platform, mode: task.mode }] : [],
+        ),
+      },
+      signal,
+    );
+    if (!opened.ok) return printFailure(opened.failure);
+    fleet = opened.value;
+    const journals = resolve(options.state, 'runs');
+    const history = await readHistory(journals, plan.family);
+    const id = runId(new Date());
+    const journal = openJournal(journals, id);
+    if (!journal.ok) return printFailure(journal.failure);
+    const reporter = createReporter({
+      json: options.json ?? false,
+      isTTY: process.stderr.isTTY === true,
+      env: process.env,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      verbose: options.verbose ?? false,
+    });
+    const emit = (event: Event): void => {
+      journal.value.append(event);
+      reporter.event(event);
+    };
+    try {
+      const outcome = await execute(
+        plan,
+        {
+          id,
+          registry: registry.value.client,
+          registryAddress: registry.value.address,
+          plainHttp: registry.value.plainHttp,
+          fleet,
+          emit,
+          now: Date.now,
+          env: process.env,
+        },
+        history,
+        signal,
+        { publish: options.publish },
+      );
+      return outcome === 'done' ? 0 : outcome === 'interrupted' ? 130 : 1;
+    } finally {
+      reporter.close();
+      journal.value.close();
+    }
+  } finally {
+    await fleet?.close();
+    await registry.value.close();
+  }
+}
+
+/** Sorts by time, and is fit for a tag: `20261124-225501-1f3a9c`. */
+function runId(now: Date): string {
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${stamp}-${randomBytes(3).toString('hex')}`;
+}
+
+function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]> {
+  if (given.length === 0) return ok(config.builders);
+  const builders: BuilderConfig[] = [];
+  for (const pair of given) {
+    const match = /^([A-Za-z0-9][\w.-]*)=(?:(docker|buildah)\+)?(.+)$/.exec(pair);
+    if (!match) {
+      return fail({
+        kind: 'usage',
+        message: `--builder ${pair} is not name=endpoint`,
+        help: 'write --builder arm=ssh://ci@arm-1 or --builder here=buildah+local',
+      });
+    }
+    const [, name = '', engine, endpoint = ''] = match;
+    builders.push({ name, endpoint, engine: engine === 'buildah' ? 'buildah' : 'docker' });
+  }
+  return ok(builders);
+}
+
+interface OpenRegistry {
+  client: ReturnType<typeof createRegistryClient>;
+  address: string;
+  plainHttp: boolean;
+  loopbackPort?: number;
+  close(): Promise<void>;
+}
+
+async function openRegistry(config: Config, state: string): Promise<Result<OpenRegistry>> {
+  const { registry } = config;
+  if (registry.kind === 'remote') {
+    const plainHttp = config.registries[registry.host]?.plainHttp ?? isLoopback(registry.host);
+    const client = createRegistryClient({
+      plainHttp: (host) => (host === registry.host ? plainHttp : isLoopback(host)),
+    });
+    return ok({ client, address: registry.host, plainHttp, close: async () => undefined });
+  }
+  const at = registry.listen ? splitAddress(registry.listen) : { host: '127.0.0.1', port: 0 };
+  const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at });
+  if (!server.ok) return server;
+  const { address, port, close } = server.value;
+  const client = createRegistryClient({ plainHttp: () => true });
+  return ok({ client, address, plainHttp: true, close, ...(isLoopback(at.host) ? { loopbackPort: port } : {}) });
+}
+
+export function splitAddress(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':');
+  return at < 0 ? { host: address, port: 5000 } : { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
+}
+
+export function isLoopback(host: string): boolean {
+  return /^(127\.|localhost(:|$)|\[::1\])/.test(host);
+}

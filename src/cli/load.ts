@@ -1,0 +1,110 @@
+// What the commands share: the config, the family and the plan read with one set of options, failures printed in one way.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { execa } from 'execa';
+import type { Config } from '../config/config.ts';
+import { readConfig } from '../config/read.ts';
+import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Family, readFamily } from '../family/family.ts';
+import { type Platform, parsePlatform } from '../image/platform.ts';
+import { makePlan } from '../plan/make-plan.ts';
+import type { Plan } from '../plan/plan.ts';
+import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
+
+export interface FamilyOptions {
+  config: string;
+  set: string[];
+  workflow?: string | undefined;
+  platform: string[];
+  state: string;
+  json?: true | undefined;
+}
+
+export interface Loaded {
+  config: Config;
+  family: Family;
+  plan: Plan;
+}
+
+/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process at once. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return controller.signal;
+}
+
+export function color(): boolean {
+  const { NO_COLOR, FORCE_COLOR } = process.env;
+  if (NO_COLOR) return false;
+  return FORCE_COLOR !== undefined ? FORCE_COLOR !== '0' : process.stderr.isTTY === true;
+}
+
+/** Prints a failure to stderr and gives the command's exit code. */
+export function printFailure(failure: Failure): number {
+  process.stderr.write(`${formatFailure(failure, { color: color() })}\n`);
+  return exitCode(failure);
+}
+
+export async function loadConfig(options: FamilyOptions): Promise<Result<Config>> {
+  const file = resolve(options.config);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch {
+    return fail({
+      kind: 'usage',
+      message: `there is no config at ${options.config}`,
+      help: "write one (the README shows how), or name it with --config; 'splitbuild graph FOLDER' needs none",
+    });
+  }
+  const set: Record<string, string> = {};
+  for (const pair of options.set) {
+    const at = pair.indexOf('=');
+    if (at < 1) return fail({ kind: 'usage', message: `--set ${pair} has no value`, help: 'write --set name=value' });
+    set[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return readConfig(text, {
+    file,
+    env: process.env,
+    set,
+    git: await gitState(resolve(file, '..')),
+    now: new Date(),
+    ...(options.workflow ? { workflow: options.workflow } : {}),
+  });
+}
+
+export async function load(images: string[], options: FamilyOptions, signal: AbortSignal): Promise<Result<Loaded>> {
+  const platforms: Platform[] = [];
+  for (const text of options.platform) {
+    const platform = parsePlatform(text);
+    if (!platform.ok) return platform;
+    platforms.push(platform.value);
+  }
+  const config = await loadConfig(options);
+  if (!config.ok) return config;
+  const family = await readFamily(config.value, resolve(options.state), signal);
+  if (!family.ok) return family;
+  for (const warning of family.value.warnings)
+    process.stderr.write(`${formatDiagnostic(warning, { color: color() })}\n`);
+  const plan = makePlan(config.value, family.value, { images, platforms });
+  return plan.ok ? ok({ config: config.value, family: family.value, plan: plan.value }) : plan;
+}
+
+/** What git says of the working tree; nothing where there is none. */
+async function gitState(cwd: string): Promise<{ branch?: string; tag?: string; commit?: string }> {
+  const git = async (...args: string[]): Promise<string | undefined> => {
+    const done = await execa('git', args, { cwd, reject: false, stdin: 'ignore' });
+    return done.failed || done.stdout === '' ? undefined : done.stdout.trim();
+  };
+  const [branch, tag, commit] = await Promise.all([
+    git('branch', '--show-current'),
+    git('describe', '--tags', '--exact-match'),
+    git('rev-parse', 'HEAD'),
+  ]);
+  return { ...(branch ? { branch } : {}), ...(tag ? { tag } : {}), ...(commit ? { commit } : {}) };
+}

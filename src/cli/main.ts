@@ -1,0 +1,103 @@
+// The command line. Commands are declared here; each one's code is loaded only when it is called.
+import { Command } from '@commander-js/extra-typings';
+import packageJson from '../../package.json' with { type: 'json' };
+
+const program = new Command('splitbuild')
+  .description(
+    'Builds families of container images natively for every platform, in parallel, and joins them into multi-platform images.',
+  )
+  .version(packageJson.version)
+  .showHelpAfterError('(--help shows the options and an example)')
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function family(name: string, description: string) {
+  return program
+    .command(name)
+    .description(description)
+    .option('-c, --config <file>', 'the config file', 'splitbuild.yaml')
+    .option('--set <name=value>', 'set a variable of the config (repeatable)', collect, [] as string[])
+    .option('--workflow <name>', 'the workflow whose tags and images are meant')
+    .option('--platform <os/arch>', 'only this platform (repeatable)', collect, [] as string[])
+    .option('--state <folder>', 'where journals and the embedded registry lie', '.splitbuild')
+    .option('--json', 'print JSON for machines');
+}
+
+family('build', 'build, join, verify and publish a family, or some of its images and what they need')
+  .argument('[image...]', 'images of the family; all when none is named')
+  .option(
+    '--builder <name=endpoint>',
+    'use these builders instead of the config’s (repeatable)',
+    collect,
+    [] as string[],
+  )
+  .option('--no-publish', 'build and push the platforms only; no tag moves')
+  .option('--verbose', 'print every line of every build')
+  .addHelpText('after', '\nExample:\n  splitbuild build app --builder here=local --builder arm=ssh://ci@arm-1')
+  .action(async (images, options) => exit((await import('./build.ts')).build(images, options)));
+
+family('plan', 'show the tasks of a run, in order, and what each waits for')
+  .argument('[image...]', 'images of the family; all when none is named')
+  .addHelpText('after', '\nExample:\n  splitbuild plan --platform linux/arm64')
+  .action(async (images, options) => exit((await import('./plan.ts')).plan(images, options)));
+
+family('graph', 'show which image is built on which; works on a folder without a config')
+  .argument('[folder]', 'a folder of Dockerfiles; the config’s family when not given')
+  .option('--format <format>', 'tree, mermaid, dot or json', 'tree')
+  .addHelpText('after', '\nExamples:\n  splitbuild graph --format mermaid\n  splitbuild graph images/ --json')
+  .action(async (folder, options) => exit((await import('./graph.ts')).graph(folder, options)));
+
+program
+  .command('inspect')
+  .description('show what an image in a registry is made of, platform by platform')
+  .argument('<image>', 'a reference: registry.example/team/app:tag')
+  .option('--state <folder>', 'where the embedded registry lies', '.splitbuild')
+  .option('--plain-http', 'the registry speaks plain HTTP')
+  .option('--json', 'print JSON for machines')
+  .addHelpText('after', '\nExample:\n  splitbuild inspect hysds/base:develop')
+  .action(async (image, options) => exit((await import('./inspect.ts')).inspect(image, options)));
+
+program
+  .command('verify')
+  .description('check that an image has each platform exactly once and that nothing of it is missing or wrong')
+  .argument('<image>', 'a reference: registry.example/team/app:tag')
+  .option(
+    '--platform <os/arch>',
+    'a platform it must have (repeatable); those of its index when none is named',
+    collect,
+    [] as string[],
+  )
+  .option('--state <folder>', 'where the embedded registry lies', '.splitbuild')
+  .option('--plain-http', 'the registry speaks plain HTTP')
+  .option('--json', 'print JSON for machines')
+  .addHelpText(
+    'after',
+    '\nExample:\n  splitbuild verify hysds/base:develop --platform linux/amd64 --platform linux/arm64',
+  )
+  .action(async (image, options) => exit((await import('./inspect.ts')).verify(image, options)));
+
+program
+  .command('registry')
+  .description('the embedded registry: OCI image layouts on disk, one a repository')
+  .command('serve')
+  .description('serve it until interrupted')
+  .option('--state <folder>', 'where the embedded registry lies', '.splitbuild')
+  .option('--listen <host:port>', 'address to listen on', '127.0.0.1:5000')
+  .addHelpText('after', '\nExample:\n  splitbuild registry serve --listen 127.0.0.1:5000')
+  .action(async (options) => exit((await import('./registry.ts')).serve(options)));
+
+program
+  .command('schema')
+  .description('print the JSON Schema of splitbuild.yaml, for editors')
+  .addHelpText('after', '\nExample:\n  splitbuild schema > splitbuild.schema.json')
+  .action(async () => exit((await import('./schema.ts')).schema()));
+
+async function exit(code: Promise<number>): Promise<void> {
+  process.exitCode = await code;
+}
+
+await program.parseAsync();
