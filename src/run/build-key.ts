@@ -21,7 +21,7 @@ export async function readIgnore(dockerfile: string, context: string): Promise<s
 
 /** Hash of the files that the engine would be sent: paths, modes, links and contents. */
 export async function contextDigest(context: string, ignore: string | undefined): Promise<Digest> {
-  const matcher = dockerignore({ ignorecase: false }).add((ignore ?? '').split('\n'));
+  const matcher = dockerignore.default({ ignorecase: false }).add((ignore ?? '').split('\n'));
   const hash = createHash('sha256');
   const walk = async (folder: string): Promise<void> => {
     for (const name of (await readdir(folder)).sort()) {

@@ -1,0 +1,96 @@
+// `splitbuild inspect` and `splitbuild verify`: look at any image in any registry, the embedded one included.
+import { access } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { ok, type Result } from '../failure.ts';
+import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { parseReference, type Reference } from '../image/reference.ts';
+import { inspectImage, verifyIndex } from '../image/verify.ts';
+import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
+import { startEmbeddedRegistry } from '../registry/embedded.ts';
+import { isLoopback } from './build.ts';
+import { interruptSignal, printFailure } from './load.ts';
+
+interface ImageOptions {
+  state: string;
+  plainHttp?: true | undefined;
+  json?: true | undefined;
+}
+
+export async function inspect(image: string, options: ImageOptions): Promise<number> {
+  return withImage(image, options, async (client, reference, signal) => {
+    const seen = await inspectImage(client, reference, signal);
+    if (!seen.ok) return printFailure(seen.failure);
+    if (options.json) {
+      process.stdout.write(`${JSON.stringify(seen.value, undefined, 2)}\n`);
+      return 0;
+    }
+    process.stdout.write(`${image}\n  ${seen.value.mediaType}\n  ${seen.value.digest}\n`);
+    for (const one of seen.value.platforms) {
+      process.stdout.write(
+        `${formatPlatform(one.platform).padEnd(16)} ${one.digest}  ${megabytes(one.size)} in ${one.layers.length} layers\n`,
+      );
+    }
+    return 0;
+  });
+}
+
+export async function verify(image: string, options: ImageOptions & { platform: string[] }): Promise<number> {
+  const asked: Platform[] = [];
+  for (const text of options.platform) {
+    const platform = parsePlatform(text);
+    if (!platform.ok) return printFailure(platform.failure);
+    asked.push(platform.value);
+  }
+  return withImage(image, options, async (client, reference, signal) => {
+    let platforms = asked;
+    if (platforms.length === 0) {
+      const seen = await inspectImage(client, reference, signal);
+      if (!seen.ok) return printFailure(seen.failure);
+      platforms = seen.value.platforms.map((one) => one.platform);
+    }
+    const report = await verifyIndex(client, reference, platforms, signal);
+    if (!report.ok) return printFailure(report.failure);
+    if (options.json) process.stdout.write(`${JSON.stringify(report.value, undefined, 2)}\n`);
+    else process.stdout.write(`${image} is whole: ${platforms.map(formatPlatform).join(', ')}.\n`);
+    return 0;
+  });
+}
+
+/** A reference without a host means the embedded registry where it has that repository, and Docker Hub otherwise. */
+async function withImage(
+  image: string,
+  options: ImageOptions,
+  use: (client: RegistryClient, reference: Reference, signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const signal = interruptSignal();
+  const parsed = parseReference(image);
+  if (!parsed.ok) return printFailure(parsed.failure);
+  const reference = { ...parsed.value, ...(parsed.value.tag || parsed.value.digest ? {} : { tag: 'latest' }) };
+  const client = createRegistryClient({ plainHttp: (host) => options.plainHttp === true || isLoopback(host) });
+  const embedded = await openEmbedded(image, options.state);
+  if (!embedded.ok) return printFailure(embedded.failure);
+  if (!embedded.value) return use(client, reference, signal);
+  try {
+    const repository = image.replace(/[:@].*$/, '');
+    return await use(client, { ...reference, registry: embedded.value.address, repository }, signal);
+  } finally {
+    await embedded.value.close();
+  }
+}
+
+async function openEmbedded(
+  image: string,
+  state: string,
+): Promise<Result<{ address: string; close(): Promise<void> } | undefined>> {
+  const repository = image.replace(/[:@].*$/, '');
+  const root = resolve(state, 'registry');
+  const there = await access(resolve(root, repository, 'index.json')).then(
+    () => true,
+    () => false,
+  );
+  return there ? startEmbeddedRegistry({ root }) : ok(undefined);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
