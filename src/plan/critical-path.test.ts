@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { criticalPath } from './critical-path.ts';
+import type { Plan, Task } from './plan.ts';
+
+function task(id: string, needs: string[]): Task {
+  return { kind: 'publish', id, image: id, repository: id, builds: [], tags: [], needs };
+}
+
+const plan: Plan = {
+  version: 1,
+  family: 'f',
+  publish: 'image',
+  tasks: [task('base', []), task('slow', ['base']), task('quick', ['base']), task('app', ['quick', 'slow'])],
+};
+
+test('the critical path goes through the slower of two branches', () => {
+  const took: Record<string, number> = { base: 10, slow: 7, quick: 3, app: 1 };
+  expect(criticalPath(plan, (id) => took[id] ?? 0)).toEqual({ path: ['base', 'slow', 'app'], durationMs: 18 });
+});
+
+test('an empty plan has an empty critical path', () => {
+  expect(criticalPath({ ...plan, tasks: [] }, () => 1)).toEqual({ path: [], durationMs: 0 });
+});

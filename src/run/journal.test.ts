@@ -1,0 +1,54 @@
+import { appendFileSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Plan } from '../plan/plan.ts';
+import type { Event } from './event.ts';
+import { openJournal, readHistory } from './journal.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const plan: Plan = { version: 1, family: 'shop', publish: 'image', tasks: [] };
+const started: Event = { type: 'run-started', run: 'r', plan, builders: [], lastDurations: {}, time: 0 };
+const finished: Event = {
+  type: 'task-finished',
+  task: 'build base linux/amd64',
+  durationMs: 1200,
+  digest,
+  stagedTag: 'r1-amd64',
+  key: 'k',
+  time: 1,
+};
+
+function write(folder: string, run: string, events: Event[]): void {
+  const journal = openJournal(folder, run);
+  if (!journal.ok) throw new Error('no journal');
+  for (const event of events) journal.value.append(event);
+  journal.value.close();
+}
+
+test('a run that was killed leaves its finished builds for the next, a torn last line notwithstanding', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  write(folder, '1', [started, finished]);
+  appendFileSync(join(folder, '1.jsonl'), '{"type":"task-fini');
+  const history = await readHistory(folder, 'shop');
+  expect(history.unfinished.get('build base linux/amd64')).toEqual({ digest, stagedTag: 'r1-amd64', key: 'k' });
+  expect(history.durations).toEqual({ 'build base linux/amd64': 1200 });
+});
+
+test('a run that was done leaves its durations only', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  write(folder, '1', [
+    started,
+    finished,
+    { type: 'run-finished', run: 'r', outcome: 'done', wallMs: 1, criticalPathMs: 1, criticalPath: [], time: 2 },
+  ]);
+  const history = await readHistory(folder, 'shop');
+  expect(history.unfinished.size).toBe(0);
+  expect(history.durations).toEqual({ 'build base linux/amd64': 1200 });
+});
+
+test('the journal of another family is passed over', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  write(folder, '1', [started, finished]);
+  expect((await readHistory(folder, 'other')).durations).toEqual({});
+});
