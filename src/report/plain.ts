@@ -1,0 +1,77 @@
+// A run as a log that only grows, for CI and pipes: each line says which task it is of.
+import { formatDuration } from './duration.ts';
+import { explainFailure } from './explain.ts';
+import { paint, type Style } from './paint.ts';
+import type { Output, Reporter } from './reporter.ts';
+import { cleanLine, count, emptyState, reduce, type TaskState, taskName } from './state.ts';
+import { summarize } from './summary.ts';
+
+export interface PlainOptions {
+  color: boolean;
+  /** Print output as it comes; else a task's whole output, and only when it fails. */
+  verbose: boolean;
+}
+
+/** Never writes `\r`, and ANSI only with `color`. */
+export function createPlainReporter(out: Output, { color, verbose }: PlainOptions): Reporter {
+  let state = emptyState;
+  let closed = false;
+  /** Whole outputs of the tasks that run, when they are not printed live. */
+  const held = new Map<string, string[]>();
+  const print = (task: TaskState, text: string, style?: Style): void => {
+    out.write(`${paint('cyan', `[${taskName(task.task)}]`, color)} ${style ? paint(style, text, color) : text}\n`);
+  };
+  return {
+    event(event) {
+      if (closed) return;
+      state = reduce(state, event);
+      if (event.type === 'run-started') {
+        const tasks = `${state.tasks.size} task${state.tasks.size === 1 ? '' : 's'}`;
+        out.write(
+          `${state.family}: ${tasks} on ${state.builders.map(({ name }) => name).join(', ') || 'no builder'}\n`,
+        );
+      }
+      if (event.type === 'run-finished') for (const line of summarize(state)) out.write(`${line}\n`);
+      const task = 'task' in event ? state.tasks.get(event.task) : undefined;
+      if (!task) return;
+      const id = task.task.id;
+      switch (event.type) {
+        case 'task-started': {
+          held.set(id, []);
+          const where = event.builder ? ` on ${event.builder}` : '';
+          const again = event.attempt > 1 ? ` (attempt ${event.attempt})` : '';
+          print(task, `started${where}${event.emulated ? ', emulated' : ''}${again}`);
+          break;
+        }
+        case 'task-output':
+          if (verbose) print(task, cleanLine(event.line));
+          else held.get(id)?.push(cleanLine(event.line));
+          break;
+        case 'task-finished':
+          held.delete(id);
+          print(task, `done in ${formatDuration(event.durationMs)}${progress()}`, 'green');
+          break;
+        case 'task-reused':
+          print(task, `reused${progress()}`, 'green');
+          break;
+        case 'task-skipped':
+          print(task, `skipped: ${event.because}`, 'yellow');
+          break;
+        case 'task-failed': {
+          for (const line of explainFailure(task, verbose ? [] : (held.get(id) ?? []), color)) print(task, line);
+          if (event.willRetry) print(task, 'will be tried again', 'yellow');
+          held.delete(id);
+          break;
+        }
+      }
+    },
+    close() {
+      closed = true;
+      held.clear();
+    },
+  };
+
+  function progress(): string {
+    return ` (${count(state, 'done') + count(state, 'reused')}/${state.tasks.size})`;
+  }
+}

@@ -1,0 +1,134 @@
+// The state of a run as a fold over its events; every screen and log is drawn from it.
+import { stripVTControlCharacters } from 'node:util';
+import { type Failure, unreachable } from '../failure.ts';
+import type { Digest } from '../image/oci.ts';
+import { formatPlatform } from '../image/platform.ts';
+import type { Task } from '../plan/plan.ts';
+import type { BuilderInfo, Event } from '../run/event.ts';
+
+export type TaskStatus = 'waiting' | 'running' | 'done' | 'reused' | 'failed' | 'skipped';
+
+export interface TaskState {
+  task: Task;
+  status: TaskStatus;
+  /** Attempts begun so far. */
+  attempt: number;
+  builder?: string;
+  emulated: boolean;
+  /** Milliseconds since the epoch. */
+  started?: number;
+  durationMs?: number;
+  /** What the task took in an earlier run, ms. */
+  lastDurationMs?: number;
+  lastLine?: string;
+  /** The last lines of this attempt's output. */
+  tail: string[];
+  digest?: Digest;
+  failure?: Failure;
+  /** Why it was skipped. */
+  because?: string;
+}
+
+export interface RunState {
+  family: string;
+  publish: 'image' | 'family';
+  /** Milliseconds since the epoch. */
+  started?: number;
+  builders: BuilderInfo[];
+  /** By task id, in the plan's order. */
+  tasks: ReadonlyMap<string, TaskState>;
+  moved: Extract<Event, { type: 'tag-moved' }>[];
+  finished?: Extract<Event, { type: 'run-finished' }>;
+}
+
+const tailLines = 40;
+
+export const emptyState: RunState = { family: '', publish: 'image', builders: [], tasks: new Map(), moved: [] };
+
+/** The state after one more event. Events of tasks that the plan does not have change nothing. */
+export function reduce(state: RunState, event: Event): RunState {
+  switch (event.type) {
+    case 'run-started':
+      return {
+        family: event.plan.family,
+        publish: event.plan.publish,
+        started: event.time,
+        builders: event.builders,
+        tasks: new Map(
+          event.plan.tasks.map((task): [string, TaskState] => [
+            task.id,
+            {
+              task,
+              status: 'waiting',
+              attempt: 0,
+              emulated: false,
+              tail: [],
+              lastDurationMs: event.lastDurations[task.id],
+            },
+          ]),
+        ),
+        moved: [],
+      };
+    case 'task-started':
+      return change(state, event.task, {
+        status: 'running',
+        attempt: event.attempt,
+        builder: event.builder,
+        emulated: event.emulated ?? false,
+        started: event.time,
+        lastLine: undefined,
+        tail: [],
+        failure: undefined,
+      });
+    case 'task-output': {
+      const line = cleanLine(event.line);
+      const before = state.tasks.get(event.task);
+      const tail = [...(before?.tail ?? []), line].slice(-tailLines);
+      return change(state, event.task, { tail, lastLine: line.trim() === '' ? before?.lastLine : line });
+    }
+    case 'task-reused':
+      return change(state, event.task, { status: 'reused', digest: event.digest });
+    case 'task-finished':
+      return change(state, event.task, { status: 'done', durationMs: event.durationMs, digest: event.digest });
+    case 'task-failed':
+      return change(state, event.task, {
+        status: event.willRetry ? 'waiting' : 'failed',
+        durationMs: event.durationMs,
+        failure: event.failure,
+      });
+    case 'task-skipped':
+      return change(state, event.task, { status: 'skipped', because: event.because });
+    case 'tag-moved':
+      return { ...state, moved: [...state.moved, event] };
+    case 'run-finished':
+      return { ...state, finished: event };
+    default:
+      return unreachable(event);
+  }
+}
+
+/** How many tasks are in a status. */
+export function count(state: RunState, status: TaskStatus): number {
+  return [...state.tasks.values()].filter((task) => task.status === status).length;
+}
+
+/** `base linux/arm64` for a build, `publish base` for a publish. */
+export function taskName(task: Task): string {
+  return task.kind === 'build' ? `${task.image} ${formatPlatform(task.platform)}` : `publish ${task.image}`;
+}
+
+/** A line as it would stand on a terminal at its end: what `\r` overwrote is gone, and so are colours and control characters. */
+export function cleanLine(line: string): string {
+  const plain = stripVTControlCharacters(line).replace(/\r+$/, '');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
+  return plain
+    .slice(plain.lastIndexOf('\r') + 1)
+    .replace(/\t/g, '  ')
+    .replace(/[\u0000-\u001f\u007f-\u009f]/g, '');
+}
+
+function change(state: RunState, id: string, changes: Partial<TaskState>): RunState {
+  const before = state.tasks.get(id);
+  if (!before) return state;
+  return { ...state, tasks: new Map(state.tasks).set(id, { ...before, ...changes }) };
+}
