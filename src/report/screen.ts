@@ -36,10 +36,10 @@ export function drawScreen(state: RunState, options: ScreenOptions): string[] {
       if (!shown.includes(task.status)) continue;
       lines.push(row(task, nameWidth, options));
       if (lastLines && task.status === 'running' && task.lastLine) {
-        lines.push(paint('dim', fit(`    ${task.lastLine}`, options.columns), options.color));
+        lines.push(paint('dim', clip(`    ${task.lastLine}`, options.columns), options.color));
       }
     }
-    return lines.map((line) => fit(line, options.columns));
+    return lines.map((line) => clip(line, options.columns));
   };
   const attempts: [TaskStatus[], boolean][] = [
     [['waiting', 'running', 'done', 'reused', 'failed', 'skipped'], true],
@@ -72,9 +72,11 @@ function row(task: TaskState, nameWidth: number, { color, now, columns }: Screen
   const sign = spins ? (spinner[Math.floor(now / 100) % spinner.length] ?? symbol) : symbol;
   const cells = [
     paint(style, sign, color),
-    pad(fit(taskName(task.task), nameWidth), nameWidth),
+    pad(clip(taskName(task.task), nameWidth), nameWidth),
     running ? bar(elapsed ?? 0, task.lastDurationMs, barWidth(columns)) : ' '.repeat(barWidth(columns)),
-    (task.status === 'waiting' || elapsed === undefined ? '' : formatDuration(elapsed)).padStart(7),
+    (task.status === 'waiting' || elapsed === undefined ? '' : formatDuration(elapsed)).padStart(
+      columns >= 60 ? 10 : 7,
+    ),
   ];
   if (task.emulated) cells.push(paint('yellow', 'emulated', color));
   if (running && task.builder) cells.push(task.builder);
@@ -93,7 +95,7 @@ function barWidth(columns: number): number {
   return columns >= 100 ? 20 : columns >= 60 ? 10 : 4;
 }
 
-function fit(text: string, columns: number): string {
+function clip(text: string, columns: number): string {
   return stringWidth(text) <= columns ? text : cliTruncate(text, columns);
 }
 

@@ -120,11 +120,10 @@ export function taskName(task: Task): string {
 /** A line as it would stand on a terminal at its end: what `\r` overwrote is gone, and so are colours and control characters. */
 export function cleanLine(line: string): string {
   const plain = stripVTControlCharacters(line).replace(/\r+$/, '');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is removed
   return plain
     .slice(plain.lastIndexOf('\r') + 1)
     .replace(/\t/g, '  ')
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, '');
+    .replace(/\p{Cc}/gu, '');
 }
 
 function change(state: RunState, id: string, changes: Partial<TaskState>): RunState {
