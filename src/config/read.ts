@@ -1,7 +1,7 @@
 // Reads splitbuild.yaml: YAML, variables, schema, references; every problem found is located in the file.
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
-import { isNode, LineCounter, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
 import type { Config, SourceConfig } from './config.ts';
@@ -36,6 +36,11 @@ export function readConfig(text: string, options: ReadOptions): Result<Config> {
   const at = (path: readonly PropertyKey[], code: string, message: string, help?: string) => {
     for (let n = path.length; n >= 0; n--) {
       const node = doc.getIn(path.slice(0, n), true);
+      const parent = code === 'unknown-key' && n > 0 ? doc.getIn(path.slice(0, n - 1), true) : undefined;
+      const key = isMap(parent)
+        ? parent.items.find((item) => isScalar(item.key) && item.key.value === path[n - 1])?.key
+        : undefined;
+      if (isNode(key) && key.range) return report(code, message, key.range[0], key.range[1], help);
       if (isNode(node) && node.range) return report(code, message, node.range[0], node.range[1], help);
     }
     report(code, message, 0, 1, help);
@@ -115,7 +120,7 @@ export function readConfig(text: string, options: ReadOptions): Result<Config> {
       repository: i.repository,
       source: source(i.source, folder),
       context,
-      dockerfile: i.dockerfile ?? d.dockerfile ?? 'Dockerfile',
+      dockerfile: i.dockerfile ?? d.dockerfile ?? join(context, 'Dockerfile'),
       target: i.target ?? d.target,
       args: { ...d.args, ...i.args },
       needs: i.needs ?? [],

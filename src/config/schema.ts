@@ -6,7 +6,7 @@ const texts = z.array(text);
 const mode = z.enum(['native', 'emulated']).describe('native machines, or QEMU emulation');
 const scalar = z.union([text, z.number(), z.boolean()]).transform(String);
 const shared = {
-  dockerfile: text.optional().describe('Dockerfile, relative to the context'),
+  dockerfile: text.optional().describe('Dockerfile, relative to the source'),
   context: text.optional().describe('Build context, relative to the source'),
   args: z.record(text, scalar).optional().describe('Build arguments'),
   target: text.optional().describe('Stage to build'),
