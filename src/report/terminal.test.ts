@@ -48,15 +48,33 @@ test('a failure stays above the live area, the verdict is the last line, and not
   expect(written.length).toBe(before);
 });
 
-test('the cursor that drawing hid is back after close, and a failure is written while the area is live', () => {
+test('a failure is written above the area while it is live', () => {
   const { reporter, written } = start();
   for (const event of failed.slice(0, 4)) reporter.event(event);
   vi.advanceTimersByTime(200);
   for (const event of failed.slice(4, 5)) reporter.event(event);
   vi.advanceTimersByTime(200);
   const text = written.join('');
-  expect(text).toContain('\u001b[?25l');
+  expect(text).toContain('make: exit code 2');
   expect(text.lastIndexOf('make: exit code 2')).toBeLessThan(text.lastIndexOf('demo  0/3 tasks'));
   reporter.close();
-  expect(written.join('').lastIndexOf('\u001b[?25h')).toBeGreaterThan(text.lastIndexOf('\u001b[?25l'));
+});
+
+test('the cursor that drawing hid is back after close', () => {
+  // log-update hides the cursor of the process's stderr, whatever stream it draws on.
+  const tty = process.stderr.isTTY;
+  process.stderr.isTTY = true;
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  try {
+    const { reporter } = start();
+    for (const event of begun) reporter.event(event);
+    vi.advanceTimersByTime(200);
+    reporter.close();
+    const sequences = write.mock.calls.map(([text]) => text).filter((text) => String(text).includes('[?25'));
+    expect(sequences[0]).toBe('\u001b[?25l');
+    expect(sequences.at(-1)).toBe('\u001b[?25h');
+  } finally {
+    write.mockRestore();
+    process.stderr.isTTY = tty;
+  }
 });
