@@ -1,5 +1,5 @@
 // A task's failure as a block of text: what failed, the end of its log, and the explanation.
-import type { Failure } from '../failure.ts';
+import { formatFailure } from './diagnostic.ts';
 import { formatDuration } from './duration.ts';
 import { paint } from './paint.ts';
 import { type TaskState, taskName } from './state.ts';
@@ -11,16 +11,11 @@ export function explainFailure(state: TaskState, log: string[], color: boolean):
   const { failure } = state;
   const own = failure?.kind === 'build' ? failure.log : [];
   lines.push(...(log.length > 0 ? log : own).map((line) => `  ${paint('dim', line, color)}`));
-  if (failure) lines.push(...formatFailure(failure.kind === 'build' ? { ...failure, log: [] } : failure).split('\n'));
+  if (failure)
+    lines.push(
+      ...formatFailure(failure.kind === 'build' ? { ...failure, log: [] } : failure, { color })
+        .trimEnd()
+        .split('\n'),
+    );
   return lines;
-}
-
-function formatFailure(failure: Failure): string {
-  if (failure.kind === 'cancelled') return 'interrupted';
-  if (failure.kind === 'diagnostics') return failure.diagnostics.map(({ message }) => message).join('\n');
-  const lines = [failure.message];
-  if (failure.where) lines.push(`  at ${failure.where}`);
-  for (const tried of failure.tried ?? []) lines.push(`  tried: ${tried}`);
-  if (failure.help) lines.push(`  help: ${failure.help}`);
-  return lines.join('\n');
 }
