@@ -5,7 +5,7 @@ import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
 import type { Config, SourceConfig } from './config.ts';
-import { configSchema } from './schema.ts';
+import { configSchema, jsonSchema } from './schema.ts';
 
 export interface ReadOptions {
   file: string;
@@ -16,6 +16,7 @@ export interface ReadOptions {
   now?: Date;
 }
 
+const knownKeys = [...new Set(JSON.stringify(jsonSchema()).match(/(?<=")\w+(?=":\{"description")/g))];
 const later = new Set(['tag', 'arch', 'archSuffix', 'archTag', 'platform', 'gitTag', 'branch', 'commit']);
 
 /** Reads and checks a config; a failure holds all diagnostics of the stage that found them. */
@@ -82,6 +83,11 @@ export function readConfig(text: string, options: ReadOptions): Result<Config> {
     });
   const walk = (value: unknown, path: PropertyKey[]): unknown => {
     if (typeof value === 'string') return expand(value, path, []);
+    // An anchor may hold itself: such a file has no end.
+    if (path.length > 32) {
+      if (!found.some((d) => d.code === 'too-deep')) at(path.slice(0, 1), 'too-deep', 'nested too deeply');
+      return undefined;
+    }
     if (Array.isArray(value)) return value.map((v, i) => walk(v, [...path, i]));
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, walk(v, [...path, k])]));
@@ -89,7 +95,8 @@ export function readConfig(text: string, options: ReadOptions): Result<Config> {
   const parsed = configSchema.safeParse(walk(raw, []));
   for (const issue of parsed.error?.issues ?? []) {
     if (issue.code === 'unrecognized_keys')
-      for (const key of issue.keys) at([...issue.path, key], 'unknown-key', `unknown key '${key}'`);
+      for (const key of issue.keys)
+        at([...issue.path, key], 'unknown-key', `unknown key '${key}'`, `did you mean '${closest(key, knownKeys)}'?`);
     else at(issue.path, 'schema', `${issue.path.join('.') || 'config'}: ${issue.message}`);
   }
   if (!parsed.success) return failed();
