@@ -1,0 +1,9 @@
+// BuildKit's attestations (SBOM, provenance): manifests of an index that say by annotation which image they are of.
+// https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
+import type { Descriptor, Digest } from './oci.ts';
+
+/** Digest of the image that this entry of an index attests, or undefined where it is an image itself. */
+export function attestedDigest(descriptor: Descriptor): Digest | undefined {
+  if (descriptor.annotations?.['vnd.docker.reference.type'] !== 'attestation-manifest') return undefined;
+  return descriptor.annotations['vnd.docker.reference.digest'] ?? '';
+}
