@@ -66,7 +66,7 @@ async function childOf(
     });
   }
   const { mediaType, digest, size } = image.descriptor;
-  return ok({ descriptor: { mediaType, digest, size, platform: platform.value }, attestations });
+  return ok({ descriptor: { mediaType, digest, size, platform: { ...platform.value } }, attestations });
 }
 
 /** The platform that an image's own config declares, normalised (image-spec, config.md#properties). */

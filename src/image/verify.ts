@@ -40,21 +40,7 @@ export async function inspectImage(
   if (!top.ok) return top;
   const members = await readMembers(store, reference, top.value, signal);
   if (!members.ok) return members;
-  const { digest, mediaType } = top.value.descriptor;
-  const entries = isIndex(top.value) ? top.value.content.manifests : [];
-  return ok({
-    digest,
-    mediaType,
-    platforms: members.value.map(({ stored, platform }) => ({
-      platform,
-      digest: stored.descriptor.digest,
-      size: [stored.content.config, ...stored.content.layers].reduce((sum, { size }) => sum + size, 0),
-      layers: stored.content.layers.map(({ digest, mediaType, size }) => ({ digest, mediaType, size })),
-      attestations: entries
-        .filter((entry) => attestedDigest(entry) === stored.descriptor.digest)
-        .map((entry) => entry.digest),
-    })),
-  });
+  return ok(describe(top.value, members.value));
 }
 
 /**
@@ -113,7 +99,29 @@ export async function verifyIndex(
       help: 'build and publish it again; what is missing or wrong is not repaired in place',
     });
   }
-  return inspectImage(store, reference, signal);
+  return ok(describe(top.value, members.value));
+}
+
+function describe(top: StoredManifest, members: Member[]): InspectedImage {
+  const { digest, mediaType } = top.descriptor;
+  const entries = isIndex(top) ? top.content.manifests : [];
+  return {
+    digest,
+    mediaType,
+    platforms: members.map(({ stored, platform }) => ({
+      platform,
+      digest: stored.descriptor.digest,
+      size: [stored.content.config, ...stored.content.layers].reduce((sum, { size }) => sum + size, 0),
+      layers: stored.content.layers.map((layer) => ({
+        digest: layer.digest,
+        mediaType: layer.mediaType,
+        size: layer.size,
+      })),
+      attestations: entries
+        .filter((entry) => attestedDigest(entry) === stored.descriptor.digest)
+        .map((entry) => entry.digest),
+    })),
+  };
 }
 
 /** Layers with `urls` may lie elsewhere (image-spec, layer.md#non-distributable-layers). */
