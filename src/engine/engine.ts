@@ -27,15 +27,14 @@ export interface BuildRequest {
   secrets: Record<string, string>;
   /** What the engine names the result, e.g. `127.0.0.1:5000/hysds/base:run-x-amd64`. */
   reference: string;
+  /** The registry that `reference` and pinned upstreams lie in speaks plain HTTP (loopback or so configured). */
+  plainHttp: boolean;
   noCache?: boolean;
 }
 
 export type OnLine = (line: string) => void;
 
-export interface PushOptions {
-  /** The registry speaks plain HTTP (loopback or so configured). */
-  plainHttp: boolean;
-}
+export type PushOptions = Pick<BuildRequest, 'plainHttp'>;
 
 export interface Engine {
   /** Is it there, what is it, what machine is it on. An absent client or daemon is a failure that names the package to install. */
@@ -52,6 +51,6 @@ export interface Engine {
   ): Promise<Result<{ digest?: Digest }>>;
   /** Writes a docker-archive tarball of a built image to a file on the coordinator. */
   export(reference: string, file: string, signal: AbortSignal): Promise<Result<void>>;
-  /** Drops the engine's own name for an image that a run has made; a name that isn't there is fine. */
-  untag(reference: string, signal: AbortSignal): Promise<Result<void>>;
+  /** Drops the engine's own names for images that a run has made; a name that isn't there is fine. */
+  untag(references: string[], signal: AbortSignal): Promise<Result<void>>;
 }

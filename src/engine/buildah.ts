@@ -1,0 +1,181 @@
+// Buildah, which needs no daemon: builds and pushes as the user that runs splitbuild, on this machine.
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { fail, ok, type Result } from '../failure.ts';
+import { formatPlatform, normalizePlatform } from '../image/platform.ts';
+import { tryProgram } from './can-run.ts';
+import { parse, programsOnPath } from './docker-client.ts';
+import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
+import { buildFailure, pushFailure } from './outcome.ts';
+import { type ProcessEnd, runProcess } from './process.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const infoSchema = z.looseObject({
+  host: z.looseObject({ arch: z.string(), os: z.string(), CPUs: z.number().optional() }),
+});
+
+export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: Env }): Engine {
+  async function buildah(
+    args: string[],
+    signal: AbortSignal,
+    options: { onLine?: OnLine; env?: Env } = {},
+  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
+    const [program] = await programsOnPath('buildah', env);
+    if (!program) {
+      return fail({
+        kind: 'engine',
+        transient: false,
+        message: 'there is no buildah on the PATH',
+        where: endpoint,
+        help: 'install Debian’s package buildah',
+      });
+    }
+    const end = await runProcess(program, args, {
+      env: { ...env, ...options.env },
+      signal,
+      ...(options.onLine ? { onLine: options.onLine } : {}),
+    });
+    if (end.kind === 'cancelled') return fail({ kind: 'cancelled' });
+    if (end.kind === 'missing')
+      return fail({ kind: 'engine', transient: false, message: end.message, where: endpoint });
+    return ok(end);
+  }
+
+  async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {
+    const version = await buildah(['--version'], signal);
+    if (!version.ok) return version;
+    const answered = await buildah(['info'], signal);
+    if (!answered.ok) return answered;
+    const info = parse(infoSchema, answered.value.stdout);
+    if (!info) {
+      return fail({
+        kind: 'engine',
+        transient: false,
+        message: `buildah does not work here: ${answered.value.lines.at(-1) ?? 'it said nothing'}`,
+        where: endpoint,
+        tried: ['buildah info'],
+        help: 'run it by hand; it may need a runtime (package crun) or another STORAGE_DRIVER',
+      });
+    }
+    const [program = 'buildah'] = await programsOnPath('buildah', env);
+    return ok({
+      engine: 'buildah',
+      version: /\d+\.\d+[^\s]*/.exec(version.value.stdout)?.[0] ?? '',
+      client: program,
+      machine: normalizePlatform({ os: info.host.os, architecture: info.host.arch }),
+      cpus: info.host.CPUs ?? 1,
+    });
+  }
+
+  async function build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>> {
+    const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
+    try {
+      const registries = join(folder, 'registries.conf');
+      if (request.plainHttp) await writeFile(registries, await registriesConf(request.reference, env));
+      const done = await buildah(
+        [...buildFlags(request), ...(await ignoreFlag(request.dockerfile)), request.context],
+        signal,
+        {
+          onLine,
+          env: { ...request.secrets, ...(request.plainHttp ? { CONTAINERS_REGISTRIES_CONF: registries } : {}) },
+        },
+      );
+      if (!done.ok) return done;
+      if (done.value.exitCode === 0) return ok(undefined);
+      return fail(buildFailure(done.value.exitCode, done.value.lines, endpoint));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function untag(references: string[], signal: AbortSignal): Promise<Result<void>> {
+    if (references.length === 0) return ok(undefined);
+    const done = await buildah(['untag', ...references], signal);
+    return done.ok ? ok(undefined) : done;
+  }
+
+  return {
+    probe,
+    build,
+    untag,
+    canRun: (platform, signal) => tryProgram({ build, untag }, platform, signal),
+
+    async push(reference, { plainHttp }, onLine, signal) {
+      const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
+      try {
+        const digestFile = join(folder, 'digest');
+        const verify = plainHttp ? ['--tls-verify=false'] : [];
+        const args = ['push', ...verify, '--digestfile', digestFile, reference, `docker://${reference}`];
+        const done = await buildah(args, signal, { onLine });
+        if (!done.ok) return done;
+        if (done.value.exitCode !== 0) return fail(pushFailure(reference, done.value.lines, endpoint));
+        const digest = (await readFile(digestFile, 'utf8').catch(() => '')).trim();
+        return ok(digest ? { digest } : {});
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+
+    async export(reference, file, signal) {
+      const done = await buildah(['push', reference, `docker-archive:${file}:${reference}`], signal);
+      if (!done.ok) return done;
+      if (done.value.exitCode === 0) return ok(undefined);
+      const message = `${reference} can't be saved: ${done.value.lines.at(-1) ?? ''}`;
+      return fail({ kind: 'engine', transient: false, message, where: endpoint });
+    },
+  };
+}
+
+function buildFlags(request: BuildRequest): string[] {
+  return [
+    'build',
+    // Else a rebuild of what is unchanged repeats every step, and each base is fetched though it is there.
+    '--layers',
+    '--pull=false',
+    '--format',
+    'oci',
+    '--platform',
+    formatPlatform(request.platform),
+    '--file',
+    request.dockerfile,
+    '--tag',
+    request.reference,
+    ...(request.target ? ['--target', request.target] : []),
+    ...(request.noCache ? ['--no-cache'] : []),
+    ...Object.entries(request.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...Object.entries(request.labels ?? {}).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
+    ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},type=env,env=${id}`]),
+  ];
+}
+
+/** Buildah does not look for `<Dockerfile>.dockerignore` by itself as BuildKit does. */
+async function ignoreFlag(dockerfile: string): Promise<string[]> {
+  const file = `${dockerfile}.dockerignore`;
+  return access(file).then(
+    () => ['--ignorefile', file],
+    () => [],
+  );
+}
+
+/**
+ * The user's registries.conf with this run's registry as one of plain HTTP: `--tls-verify=false` would drop the check for every other
+ * registry of the build as well (containers-registries.conf(5)).
+ */
+async function registriesConf(reference: string, env: Env): Promise<string> {
+  const candidates = [
+    env.CONTAINERS_REGISTRIES_CONF,
+    join(env.HOME ?? homedir(), '.config/containers/registries.conf'),
+    '/etc/containers/registries.conf',
+  ];
+  let own = '';
+  for (const file of candidates) {
+    const text = file ? await readFile(file, 'utf8').catch(() => undefined) : undefined;
+    if (text === undefined) continue;
+    own = text;
+    break;
+  }
+  return `${own}\n[[registry]]\nlocation = "${reference.split('/')[0]}"\ninsecure = true\n`;
+}

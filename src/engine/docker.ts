@@ -1,0 +1,193 @@
+// Docker Engine, driven by the docker client: it has BuildKit's sessions, credential helpers and contexts.
+
+import { z } from 'zod';
+import { fail, ok, type Result } from '../failure.ts';
+import { formatPlatform, normalizePlatform } from '../image/platform.ts';
+import { tryProgram } from './can-run.ts';
+import { type DockerClient, findDockerClient, parse } from './docker-client.ts';
+import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
+import { buildFailure, pushFailure } from './outcome.ts';
+import { type ProcessEnd, runProcess } from './process.ts';
+
+/** How the client reaches the engine. */
+export type DockerConnection =
+  /** As the client is configured: DOCKER_HOST, or its current context. */
+  | { kind: 'default' }
+  | { kind: 'host'; address: string; tls?: { ca?: string; cert?: string; key?: string } }
+  | { kind: 'context'; name: string };
+
+export interface DockerOptions {
+  connection: DockerConnection;
+  /** For messages: `ssh://ci@arm-1`. */
+  endpoint: string;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+const infoSchema = z.looseObject({
+  ServerVersion: z.string().min(1),
+  OSType: z.string(),
+  Architecture: z.string(),
+  NCPU: z.number(),
+});
+
+export function createDockerEngine({ connection, endpoint, env }: DockerOptions): Engine {
+  const childEnv = { ...env };
+  if (connection.kind !== 'default') {
+    delete childEnv.DOCKER_HOST;
+    delete childEnv.DOCKER_CONTEXT;
+    delete childEnv.DOCKER_TLS_VERIFY;
+    delete childEnv.DOCKER_CERT_PATH;
+  }
+  // Else a builder that somebody chose with `buildx use` would take the place of this engine.
+  delete childEnv.BUILDX_BUILDER;
+  const flags = connectionFlags(connection);
+
+  /** Calls the client; a client that isn't there is a failure of the engine. */
+  async function docker(
+    args: string[],
+    signal: AbortSignal,
+    options: { onLine?: OnLine; env?: Record<string, string> } = {},
+  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
+    const client = await findDockerClient(env, signal);
+    if (!client.ok) return client;
+    return finished(client.value, args, signal, options);
+  }
+
+  async function finished(
+    client: DockerClient,
+    args: string[],
+    signal: AbortSignal,
+    options: { onLine?: OnLine; env?: Record<string, string> },
+  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
+    const end = await runProcess(client.program, [...flags, ...args], {
+      env: { ...childEnv, ...options.env },
+      signal,
+      ...(options.onLine ? { onLine: options.onLine } : {}),
+    });
+    if (end.kind === 'cancelled') return fail({ kind: 'cancelled' });
+    if (end.kind === 'missing')
+      return fail({ kind: 'engine', transient: false, message: end.message, where: endpoint });
+    return ok(end);
+  }
+
+  async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {
+    const client = await findDockerClient(env, signal);
+    if (!client.ok) return client;
+    const args = ['info', '--format', '{{json .}}'];
+    const answered = await finished(client.value, args, signal, {});
+    if (!answered.ok) return answered;
+    const info = parse(infoSchema, answered.value.stdout);
+    if (!info) {
+      return fail({
+        kind: 'engine',
+        transient: true,
+        message: `no Docker Engine answers: ${answered.value.lines.at(-1) ?? 'it said nothing'}`,
+        where: endpoint,
+        tried: [`${client.value.program} ${[...flags, ...args].join(' ')}`],
+        help:
+          connection.kind === 'default'
+            ? 'start it (systemctl start docker), or install Debian’s package docker.io; another one is named with --builder name=endpoint'
+            : 'check that the engine runs there and that you may reach it',
+      });
+    }
+    return ok({
+      engine: 'docker',
+      version: info.ServerVersion,
+      client: client.value.description,
+      machine: normalizePlatform({ os: info.OSType, architecture: info.Architecture }),
+      cpus: info.NCPU,
+    });
+  }
+
+  async function build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>> {
+    const client = await findDockerClient(env, signal);
+    if (!client.ok) return client;
+    const args = [...buildCommand(client.value, connection), ...buildFlags(request), request.context];
+    const done = await finished(client.value, args, signal, {
+      onLine,
+      env: { ...request.secrets, DOCKER_BUILDKIT: '1' },
+    });
+    if (!done.ok) return done;
+    if (done.value.exitCode === 0) return ok(undefined);
+    return fail(buildFailure(done.value.exitCode, done.value.lines, endpoint));
+  }
+
+  async function untag(references: string[], signal: AbortSignal): Promise<Result<void>> {
+    if (references.length === 0) return ok(undefined);
+    const done = await docker(['image', 'rm', '--no-prune', ...references], signal);
+    return done.ok ? ok(undefined) : done;
+  }
+
+  return {
+    probe,
+    build,
+    untag,
+    canRun: (platform, signal) => tryProgram({ build, untag }, platform, signal),
+
+    async push(reference, _options, onLine, signal) {
+      let digest: string | undefined;
+      const seen = (line: string): void => {
+        digest = /digest: (sha256:[a-f0-9]{64})/.exec(line)?.[1] ?? digest;
+        onLine(line);
+      };
+      const done = await docker(['push', reference], signal, { onLine: seen });
+      if (!done.ok) return done;
+      if (done.value.exitCode === 0) return ok(digest ? { digest } : {});
+      return fail(pushFailure(reference, done.value.lines, endpoint));
+    },
+
+    async export(reference, file, signal) {
+      const done = await docker(['save', '--output', file, reference], signal);
+      if (!done.ok) return done;
+      if (done.value.exitCode === 0) return ok(undefined);
+      const message = `${reference} can't be saved: ${done.value.lines.at(-1) ?? ''}`;
+      return fail({ kind: 'engine', transient: false, message, where: endpoint });
+    },
+  };
+}
+
+function connectionFlags(connection: DockerConnection): string[] {
+  switch (connection.kind) {
+    case 'default':
+      return [];
+    case 'context':
+      return ['--context', connection.name];
+    case 'host': {
+      const { ca, cert, key } = connection.tls ?? {};
+      const tls = connection.tls
+        ? [
+            ca ? '--tlsverify' : '--tls',
+            ...(ca ? ['--tlscacert', ca] : []),
+            ...(cert ? ['--tlscert', cert] : []),
+            ...(key ? ['--tlskey', key] : []),
+          ]
+        : [];
+      return ['--host', connection.address, ...tls];
+    }
+  }
+}
+
+function buildCommand(client: DockerClient, connection: DockerConnection): string[] {
+  if (client.builds === 'integrated') return ['build'];
+  // The builder that buildx makes for an engine bears the name of its context; `--host` is the context `default`.
+  const builder = connection.kind === 'context' ? connection.name : connection.kind === 'host' ? 'default' : undefined;
+  return ['buildx', 'build', '--load', ...(builder ? ['--builder', builder] : [])];
+}
+
+function buildFlags(request: BuildRequest): string[] {
+  return [
+    '--progress',
+    'plain',
+    '--platform',
+    formatPlatform(request.platform),
+    '--file',
+    request.dockerfile,
+    '--tag',
+    request.reference,
+    ...(request.target ? ['--target', request.target] : []),
+    ...(request.noCache ? ['--no-cache'] : []),
+    ...Object.entries(request.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+    ...Object.entries(request.labels ?? {}).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
+    ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},env=${id}`]),
+  ];
+}

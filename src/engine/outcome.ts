@@ -1,0 +1,56 @@
+// What the end of an engine's output means: the Dockerfile's own failure, or something that may pass if it is tried again.
+import type { Failure } from '../failure.ts';
+
+const engineLost =
+  /Cannot connect to the Docker daemon|error during connect|rpc error: code = (Unavailable|Canceled)|error reading from server|connection reset by peer|transport is closing|closed network connection/i;
+const registryLost =
+  /(failed to (do request|resolve|fetch|copy|authorize|push)|pull access|manifest|received unexpected HTTP status|blob upload).*(connection refused|timeout|EOF|no such host|TLS handshake|50[0234]|429|too ?many ?requests)/i;
+
+/** Exit code and last lines of a build that did not succeed. */
+export function buildFailure(exitCode: number, lines: string[], where: string): Failure {
+  const end = lines.slice(-15).join('\n');
+  if (engineLost.test(end)) {
+    const message = `the engine was lost during the build: ${lastWords(lines)}`;
+    return { kind: 'engine', transient: true, message, where, help: 'look at the machine and its engine’s log' };
+  }
+  if (registryLost.test(end)) {
+    return { kind: 'registry', transient: true, message: `an image could not be fetched: ${lastWords(lines)}`, where };
+  }
+  return {
+    kind: 'build',
+    exitCode,
+    log: lines.slice(-25),
+    message: `the build failed: ${lastWords(lines)}`,
+    where,
+  };
+}
+
+/** Last lines of a push that did not succeed. */
+export function pushFailure(reference: string, lines: string[], where: string): Failure {
+  const words = lastWords(lines);
+  const failure = { kind: 'registry', message: `${reference} can't be pushed: ${words}`, where } as const;
+  if (/server gave HTTP response to HTTPS client/i.test(words)) {
+    return {
+      ...failure,
+      transient: false,
+      help: 'the registry speaks plain HTTP: add it to the engine’s insecure-registries (daemon.json), or give it TLS',
+    };
+  }
+  if (/denied|unauthorized|authentication required|no basic auth/i.test(words)) {
+    const host = reference.split('/')[0];
+    return { ...failure, transient: false, help: `log in with an account that may push there: docker login ${host}` };
+  }
+  const transient =
+    /refused|reset|timeout|timed out|EOF|unavailable|50[0234]|429|too ?many/i.test(words) || engineLost.test(words);
+  return { ...failure, transient, help: 'check that the engine’s machine can reach the registry' };
+}
+
+/** The line that says why: the last with `error`, or the last at all. */
+function lastWords(lines: string[]): string {
+  const said = lines.map((line) => line.trim()).filter(Boolean);
+  return (
+    said.findLast((line) => /error|failed|denied|unauthorized/i.test(line)) ??
+    said.at(-1) ??
+    'no output'
+  ).replace(/^ERROR: /, '');
+}
