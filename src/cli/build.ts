@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { BuilderConfig, Config } from '../config/config.ts';
-import { fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
 import { createRegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
@@ -19,7 +19,8 @@ interface BuildOptions extends FamilyOptions {
 }
 
 export async function build(images: string[], options: BuildOptions): Promise<number> {
-  const signal = interruptSignal();
+  const stopped = new AbortController();
+  const signal = AbortSignal.any([interruptSignal(), stopped.signal]);
   const loaded = await load(images, options, signal);
   if (!loaded.ok) return printFailure(loaded.failure);
   const { config, plan } = loaded.value;
@@ -39,6 +40,7 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
         wanted: plan.tasks.flatMap((task) =>
           task.kind === 'build' ? [{ platform: task.platform, mode: task.mode }] : [],
         ),
+        env: process.env,
       },
       signal,
     );
@@ -57,8 +59,14 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
       stderr: process.stderr,
       verbose: options.verbose ?? false,
     });
+    let journalFailure: Failure | undefined;
     const emit = (event: Event): void => {
-      journal.value.append(event);
+      const written = journalFailure ? undefined : journal.value.append(event);
+      if (written && !written.ok) {
+        // What the journal does not know can't be resumed: nothing more is begun.
+        journalFailure = written.failure;
+        stopped.abort();
+      }
       reporter.event(event);
     };
     try {
@@ -78,6 +86,8 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
         signal,
         { publish: options.publish },
       );
+      reporter.close();
+      if (journalFailure) return printFailure(journalFailure);
       return outcome === 'done' ? 0 : outcome === 'interrupted' ? 130 : 1;
     } finally {
       reporter.close();

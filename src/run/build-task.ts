@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pinReferences } from '../dockerfile/pin.ts';
+import type { Engine } from '../engine/engine.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import type { Lease } from '../fleet/fleet.ts';
 import type { Child } from '../image/join.ts';
@@ -18,6 +19,8 @@ export interface Built {
   child: Child;
   stagedTag: string;
   key: string;
+  /** The engine that built it in this run, and its name for it. */
+  local?: { engine: Engine; reference: string };
 }
 
 export interface PreparedBuild {
@@ -66,7 +69,7 @@ export async function runBuild(
   const { builder } = lease;
   const secrets: Record<string, string> = {};
   for (const name of task.secrets) {
-    const value = run.env[name] ?? run.env[name.toUpperCase()];
+    const value = secretValue(name, run.env);
     if (value === undefined) {
       return fail({
         kind: 'usage',
@@ -110,5 +113,16 @@ export async function runBuild(
     task.platform,
     signal,
   );
-  return child.ok ? ok({ child: child.value, stagedTag, key: prepared.key }) : child;
+  if (!child.ok) return child;
+  return ok({
+    child: child.value,
+    stagedTag,
+    key: prepared.key,
+    local: { engine: builder.engine, reference: name },
+  });
+}
+
+/** A secret comes from the environment variable of its name, as written or in upper case. */
+export function secretValue(name: string, env: RunContext['env']): string | undefined {
+  return env[name] ?? env[name.toUpperCase()];
 }

@@ -1,12 +1,15 @@
 // The executor: starts each task as soon as what it needs is done, and says everything that happens as events.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Engine } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { formatPlatform } from '../image/platform.ts';
 import { readPlatformImage } from '../image/read.ts';
 import { criticalPath } from '../plan/critical-path.ts';
 import type { BuildTask, Plan, PublishTask, Task } from '../plan/plan.ts';
-import { type Built, prepareBuild, runBuild } from './build-task.ts';
+import { type Built, prepareBuild, runBuild, secretValue } from './build-task.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
+import { maskSecrets } from './mask.ts';
 import { moveTags, type Staged, stageImage } from './publish-task.ts';
 
 export type Outcome = 'done' | 'failed' | 'interrupted';
@@ -16,11 +19,14 @@ const attempts = 3;
 /** Runs a whole plan. A failed task stops only what depends on it; the outcome tells whether all was done. */
 export async function execute(
   plan: Plan,
-  run: RunContext,
+  context: RunContext,
   history: History,
   signal: AbortSignal,
   options: { publish: boolean },
 ): Promise<Outcome> {
+  const secrets = plan.tasks.flatMap((task) => (task.kind === 'build' ? task.secrets : []));
+  const values = secrets.flatMap((name) => secretValue(name, context.env) ?? []);
+  const run: RunContext = { ...context, emit: maskSecrets(context.emit, values) };
   const started = run.now();
   const durations = new Map<string, number>();
   const built = new Map<string, Built>();
@@ -35,12 +41,8 @@ export async function execute(
       name: builder.name,
       endpoint: builder.endpoint,
       engine: `${builder.info.engine} ${builder.info.version} (${builder.info.client})`,
-      native: builder.native.map((platform) =>
-        [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/'),
-      ),
-      emulated: builder.emulated.map((platform) =>
-        [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/'),
-      ),
+      native: builder.native.map(formatPlatform),
+      emulated: builder.emulated.map(formatPlatform),
       slots: builder.slots,
     })),
     lastDurations: history.durations,
@@ -81,8 +83,9 @@ export async function execute(
         return ok(undefined);
       }
     }
+    let avoid: string | undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const lease = await run.fleet.acquire(task.platform, task.mode, signal);
+      const lease = await run.fleet.acquire(task.platform, task.mode, signal, avoid);
       if (!lease.ok) return reject(task, run.now(), lease.failure, false);
       const since = run.now();
       run.emit({
@@ -107,6 +110,7 @@ export async function execute(
           key: result.value.key,
         });
       }
+      avoid = lease.value.builder.name;
       const retry = attempt < attempts && isTransient(result.failure) && !signal.aborted;
       const rejected = reject(task, since, result.failure, retry);
       if (!retry) return rejected;
@@ -186,7 +190,18 @@ export async function execute(
     criticalPath: longest.path,
     time: run.now(),
   });
+  await dropNames(built);
   return outcome;
+}
+
+/** The engines' own names for what a run has pushed. They are kept until then, so that downstream builds find their upstream there. */
+async function dropNames(built: Map<string, Built>): Promise<void> {
+  const names = new Map<Engine, string[]>();
+  for (const { local } of built.values()) {
+    if (local) names.set(local.engine, [...(names.get(local.engine) ?? []), local.reference]);
+  }
+  const patience = AbortSignal.timeout(20_000);
+  await Promise.all([...names].map(([engine, references]) => engine.untag(references, patience)));
 }
 
 function isTransient(failure: Failure): boolean {

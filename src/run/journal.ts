@@ -2,13 +2,13 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
 import type { Event } from './event.ts';
 
 export interface Journal {
-  /** Throws only the file system's own errors (disk full). */
-  append(event: Event): void;
+  /** Fails where the file system does (disk full). */
+  append(event: Event): Result<void>;
   close(): void;
 }
 
@@ -20,21 +20,30 @@ export function openJournal(folder: string, run: string): Result<Journal> {
     const file = openSync(join(folder, `${run}.jsonl`), 'a', 0o600);
     return ok({
       append(event) {
-        writeSync(file, `${JSON.stringify(event)}\n`);
-        if (promises.has(event.type)) fsyncSync(file);
+        try {
+          writeSync(file, `${JSON.stringify(event)}\n`);
+          if (promises.has(event.type)) fsyncSync(file);
+          return ok(undefined);
+        } catch (error) {
+          return fail(unwritable(error, folder));
+        }
       },
       close() {
         closeSync(file);
       },
     });
   } catch (error) {
-    return fail({
-      kind: 'system',
-      message: `the journal can't be written: ${error instanceof Error ? error.message : String(error)}`,
-      where: folder,
-      help: 'make room, or give another folder with --state',
-    });
+    return fail(unwritable(error, folder));
   }
+}
+
+function unwritable(error: unknown, folder: string): Failure {
+  return {
+    kind: 'system',
+    message: `the journal can't be written: ${error instanceof Error ? error.message : String(error)}`,
+    where: folder,
+    help: 'make room, or give another folder with --state; then run again: what is done is not repeated',
+  };
 }
 
 export interface FinishedBuild {
