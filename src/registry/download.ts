@@ -1,0 +1,92 @@
+// A blob as a stream that checks itself and survives broken connections.
+import { Readable } from 'node:stream';
+import { type Failure, ok, type Result } from '../failure.ts';
+import type { Descriptor } from '../image/oci.ts';
+import { hashFor } from './digest.ts';
+import { StreamFailure } from './refusal.ts';
+import type { Exchange, OpenAnswer, Transport } from './transport.ts';
+
+/** Broken connections in a row without a byte between them; each reconnection has the transport's attempts on top. */
+const maxBreaks = 4;
+
+export async function downloadBlob(
+  transport: Transport,
+  subject: Pick<Exchange, 'registry' | 'where' | 'scopes' | 'target'>,
+  descriptor: Pick<Descriptor, 'digest' | 'size'>,
+  signal: AbortSignal,
+): Promise<Result<Readable>> {
+  // identity: a proxy that compresses on the way would change the offsets that Range counts in.
+  const request: Exchange = { ...subject, method: 'GET', expect: [200], headers: { 'accept-encoding': 'identity' } };
+  const first = await transport.open(request, signal);
+  if (!first.ok) return first;
+  return ok(Readable.from(checked(transport, request, first.value, descriptor, signal), { objectMode: false }));
+}
+
+async function* checked(
+  transport: Transport,
+  request: Exchange,
+  first: OpenAnswer,
+  descriptor: Pick<Descriptor, 'digest' | 'size'>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { algorithm, hash } = hashFor(descriptor.digest);
+  let offset = 0;
+  let breaks = 0;
+  let answer = first;
+  for (;;) {
+    // A registry that knows no Range begins anew: what is there already is skipped.
+    let skip = answer.status === 206 ? 0 : offset;
+    let broken: unknown;
+    try {
+      for await (const raw of answer.body) {
+        if (!(raw instanceof Uint8Array)) continue;
+        const chunk = raw.subarray(skip);
+        skip -= raw.length - chunk.length;
+        if (chunk.length === 0) continue;
+        offset += chunk.length;
+        breaks = 0;
+        if (offset > descriptor.size) break;
+        hash.update(chunk);
+        yield chunk;
+      }
+    } catch (error) {
+      broken = error;
+    } finally {
+      answer.body.destroy();
+    }
+    if (signal.aborted) throw new StreamFailure({ kind: 'cancelled' });
+    if (offset >= descriptor.size) break;
+    breaks += 1;
+    if (breaks > maxBreaks) throw new StreamFailure(incomplete(request, offset, descriptor.size, broken));
+    const range: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
+    const again = await transport.open(
+      { ...request, headers: { ...request.headers, ...range }, expect: offset > 0 ? [200, 206] : [200] },
+      signal,
+    );
+    if (!again.ok) throw new StreamFailure(again.failure);
+    answer = again.value;
+    if (answer.status === 206 && !String(answer.headers['content-range']).startsWith(`bytes ${offset}-`)) {
+      answer.body.destroy();
+      throw new StreamFailure(wrong(request, 'the registry goes on at another place than it was asked for'));
+    }
+  }
+  if (offset > descriptor.size)
+    throw new StreamFailure(wrong(request, `the blob is longer than ${descriptor.size} bytes`));
+  const digest = `${algorithm}:${hash.digest('hex')}`;
+  if (digest !== descriptor.digest) {
+    throw new StreamFailure(wrong(request, `the blob has digest ${digest}, not ${descriptor.digest}`));
+  }
+}
+
+function incomplete(request: Exchange, offset: number, size: number, broken: unknown): Failure {
+  return {
+    kind: 'registry',
+    transient: true,
+    message: `the download ended after ${offset} of ${size} bytes${broken instanceof Error ? `: ${broken.message}` : ''}`,
+    where: request.where,
+  };
+}
+
+function wrong(request: Exchange, message: string): Failure {
+  return { kind: 'verification', message, where: request.where };
+}
