@@ -1,117 +1,257 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
 // What may stand in splitbuild.yaml: the one schema that gives the types and the published JSON Schema.
+// It checks shapes only; what texts may hold is in rules.ts and the files beside it, which can say what to write instead.
+// The patterns are for editors: they go into the JSON Schema, and let anything with a variable pass.
 import { z } from 'zod';
 
 const text = z.string();
 const texts = z.array(text);
-const mode = z.enum(['native', 'emulated']).describe('native machines, or QEMU emulation');
+const nonEmpty = texts.min(1);
+const mode = z.enum(['native', 'emulated']);
+/** YAML reads `3.10` as a number: the reader hands over what stands in the file. */
 const scalar = z.union([text, z.number(), z.boolean()]).transform(String);
+const platforms = nonEmpty.meta({ examples: [['linux/amd64', 'linux/arm64']] });
+const tags = nonEmpty.meta({ examples: [['develop', 'latest']] });
+const args = z.record(text, scalar).meta({ examples: [{ BRANCH: 'develop' }] });
+
 const shared = {
-  dockerfile: text.optional().describe('Dockerfile, relative to the source'),
-  context: text.optional().describe('Build context, relative to the source'),
-  args: z.record(text, scalar).optional().describe('Build arguments'),
-  target: text.optional().describe('Stage to build'),
-  mode: mode.optional(),
-  platforms: texts.optional().describe('Platforms, as os/arch[/variant]'),
-  secrets: texts.optional().describe('Names of secrets given to the build'),
+  dockerfile: text
+    .optional()
+    .describe(
+      "Path of the Dockerfile from the top of the source (not of the context). Default: 'Dockerfile' in the context",
+    )
+    .meta({ examples: ['docker/Dockerfile'] }),
+  context: text
+    .optional()
+    .describe('Path of the build context from the top of the source. Default: the source itself')
+    .meta({ examples: ['docker'] }),
+  args: args
+    .optional()
+    .describe(
+      'Build arguments; may use ${tag}, ${arch}, ${archSuffix}, ${archTag} and ${platform}. Those of an image are added to those of the defaults',
+    ),
+  target: text
+    .optional()
+    .describe('Stage of the Dockerfile to build. Default: the last one')
+    .meta({ examples: ['runtime'] }),
+  mode: mode.optional().describe('Build on native machines, or with QEMU emulation'),
+  platforms: platforms.optional().describe('Platforms, as os/arch[/variant]'),
+  secrets: texts
+    .optional()
+    .describe('Names of secrets given to the build; their values come from environment variables of the same names')
+    .meta({ examples: [['git_oauth_token']] }),
 };
 const image = z.strictObject({
   ...shared,
-  repository: text.describe('Repository, without the registry'),
-  source: text.optional().describe('Folder, or git URL#ref[:subdir]'),
-  needs: texts.optional().describe('Images that are built before this one'),
-  mirror: text.optional().describe('Image to copy instead of building'),
-  tags: texts.optional().describe('Tags of this image alone'),
+  repository: text
+    .describe('Repository that the image is published to, without registry and tag')
+    .meta({ examples: ['acme/base'] }),
+  source: text
+    .optional()
+    .describe('Where its files are: a folder, or a git URL#ref[:folder]. Default: the folder of this file')
+    .meta({ examples: ['./base', 'https://github.com/acme/base.git#main'] }),
+  needs: texts
+    .optional()
+    .describe('Images of this file that are built before this one, besides those that its Dockerfile names')
+    .meta({ examples: [['base']] }),
+  mirror: text
+    .optional()
+    .describe('Image to copy instead of building one')
+    .meta({ examples: ['docker.io/library/redis:7'] }),
+  tags: tags.optional().describe("Tags of this image, instead of the run's; may use ${tag}"),
 });
 const builder = z.strictObject({
-  name: text.describe('Unique name'),
+  name: text.describe('Name of the machine, once in this list').meta({ examples: ['arm'] }),
   endpoint: text
-    .regex(/^(local|unix:\/\/\/.+|ssh:\/\/[^/]+(\/.*)?|tcp:\/\/[^/:]+:\d+|context:\/\/.+)$/, 'not an endpoint')
-    .describe('local, unix:///…, ssh://[user@]host[:port][/socket], tcp://host:port or context://name'),
+    .describe('local, unix:///path, ssh://[user@]host[:port][/socket], tcp://host:port or context://name')
+    .meta({
+      examples: ['ssh://ci@arm-1'],
+      pattern: '^(local|unix:///.+|ssh://.+|tcp://.+:\\d+|context://.+|.*\\$\\{.*)$',
+    }),
   engine: z.enum(['docker', 'buildah']).default('docker').describe('Engine that answers there'),
-  platforms: texts.optional().describe('Platforms that it builds natively'),
-  slots: z.number().int().positive().optional().describe('Builds at a time'),
+  platforms: platforms.optional().describe('Platforms that it builds natively. Default: what its engine reports'),
+  slots: z
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe('Builds at a time')
+    .meta({ examples: [4] }),
   tls: z
     .strictObject({
-      ca: text.optional().describe('CA file'),
-      cert: text.optional().describe('Certificate file'),
-      key: text.optional().describe('Key file'),
+      ca: text
+        .optional()
+        .describe('File of the certificate authority')
+        .meta({ examples: ['ca.pem'] }),
+      cert: text
+        .optional()
+        .describe('File of the client certificate')
+        .meta({ examples: ['cert.pem'] }),
+      key: text
+        .optional()
+        .describe('File of the client key')
+        .meta({ examples: ['key.pem'] }),
     })
     .optional()
-    .describe('TLS files of a tcp endpoint'),
+    .describe('TLS files of a tcp endpoint')
+    .meta({ examples: [{ ca: 'ca.pem', cert: 'cert.pem', key: 'key.pem' }] }),
 });
-const on = z.strictObject({
-  branch: text.optional().describe('Branch'),
-  tag: text.optional().describe('Pattern of git tags'),
-  schedule: text.optional().describe('Cron expression'),
+const group = z.strictObject({
+  images: nonEmpty.describe('Images that the script builds').meta({ examples: [['base', 'dev']] }),
+  source: text
+    .optional()
+    .describe('Source of the script: a folder, or a git URL#ref[:folder]. Default: the folder of this file')
+    .meta({ examples: ['./scripts'] }),
+  script: text
+    .describe(
+      'Command that builds them for one platform; may use ${tag}, ${arch}, ${archSuffix}, ${archTag} and ${platform}',
+    )
+    .meta({ examples: ['./build.sh ${archTag}'] }),
 });
 const exported = z.strictObject({
-  image: text.describe('Image to export'),
-  file: text.describe('Name of the file'),
-  plain: text.optional().describe('Platform whose file has no suffix'),
+  image: text.describe('Image to export').meta({ examples: ['base'] }),
+  file: text
+    .describe('Name of the file; may use ${tag}, ${arch}, ${archSuffix}, ${archTag} and ${platform}')
+    .meta({ examples: ['base-${tag}${archSuffix}.tar.gz'] }),
+  plain: text
+    .optional()
+    .describe('Platform whose file has no ${archSuffix}')
+    .meta({ examples: ['linux/amd64'] }),
+});
+const asset = z.strictObject({
+  images: nonEmpty.describe('References of images to save').meta({ examples: [['registry:2']] }),
+  deploy: z
+    .record(text, text)
+    .optional()
+    .describe('Where to deploy them')
+    .meta({ examples: [{ 'github-release': 'acme/base' }] }),
+});
+const workflow = z.strictObject({
+  on: z
+    .strictObject({
+      branch: text
+        .optional()
+        .describe('Branch')
+        .meta({ examples: ['main'] }),
+      tag: text
+        .optional()
+        .describe('Pattern of git tags')
+        .meta({ examples: ['v*'] }),
+      schedule: text
+        .optional()
+        .describe('Cron expression')
+        .meta({ examples: ['0 4 * * *'] }),
+    })
+    .optional()
+    .describe('When it runs')
+    .meta({ examples: [{ branch: 'main' }] }),
+  tags: tags.optional().describe('Tags that it publishes; may use ${gitTag}, ${branch} and ${commit}'),
+  disable: texts
+    .optional()
+    .describe('Images that it leaves out')
+    .meta({ examples: [['docs']] }),
+  exports: texts
+    .optional()
+    .describe("Images that it exports, of those under 'exports'. Default: all of them")
+    .meta({ examples: [['base']] }),
+});
+const registrySettings = z.strictObject({
+  plainHttp: z.boolean().optional().describe('Speak HTTP without TLS'),
+  ca: text
+    .optional()
+    .describe('File of the certificate authority')
+    .meta({ examples: ['ca.pem'] }),
 });
 
 export const configSchema = z.strictObject({
-  version: z.literal(1).describe('Version of this format'),
-  family: text.describe('Name of the family'),
-  platforms: texts.min(1).describe('Platforms of every image'),
-  vars: z.record(text, scalar).optional().describe('Variables, used as ${name}'),
-  defaults: z.strictObject(shared).optional().describe('Defaults of every image'),
-  images: z.record(text, image).describe('Images by name'),
+  version: z
+    .literal(1)
+    .describe('Version of this format: 1')
+    .meta({ examples: [1] }),
+  family: text
+    .min(1)
+    .describe('Name of the family')
+    .meta({ examples: ['acme'] }),
+  platforms: platforms.describe('Platforms of every image that names none of its own, as os/arch[/variant]'),
+  vars: z
+    .record(text, scalar)
+    .optional()
+    .describe('Variables, used as ${name}; --set name=value overrides them. $${name} is the text ${name}')
+    .meta({ examples: [{ org: 'acme' }] }),
+  defaults: z
+    .strictObject(shared)
+    .optional()
+    .describe('What every image has that does not say otherwise')
+    .meta({ examples: [{ dockerfile: 'docker/Dockerfile' }] }),
+  images: z
+    .record(text, image.describe('One image').meta({ examples: [{ repository: 'acme/base' }] }))
+    .describe('Images by name')
+    .meta({ examples: [{ base: { repository: 'acme/base' } }] }),
   groups: z
     .record(
       text,
-      z.strictObject({
-        images: texts.describe('Images that the script builds'),
-        source: text.optional().describe('Source of the script'),
-        script: text.describe('Command that builds them'),
-      }),
+      group
+        .describe('Images built by one script')
+        .meta({ examples: [{ images: ['base', 'dev'], script: './build.sh ${archTag}' }] }),
     )
     .optional()
-    .describe('Images built together by one script'),
-  exports: z.array(exported).optional().describe('Images exported as files'),
+    .describe('Images built together by one script, by name'),
+  exports: z
+    .array(exported.describe('One image').meta({ examples: [{ image: 'base', file: 'base${archSuffix}.tar.gz' }] }))
+    .optional()
+    .describe('Images exported as files, one for each platform')
+    .meta({ examples: [[{ image: 'base', file: 'base${archSuffix}.tar.gz' }]] }),
   assets: z
-    .record(
-      text,
-      z.strictObject({
-        images: texts.describe('Images to save'),
-        deploy: z.record(text, text).optional().describe('Where to deploy them'),
-      }),
-    )
+    .record(text, asset.describe('Images saved together').meta({ examples: [{ images: ['registry:2'] }] }))
     .optional()
-    .describe('Other images deployed as files'),
+    .describe('Other images deployed as files, by name'),
   workflows: z
-    .record(
-      text,
-      z.strictObject({
-        on: on.optional().describe('When it runs'),
-        tags: texts.optional().describe('Tags it publishes'),
-        disable: texts.optional().describe('Images it leaves out'),
-        exports: texts.optional().describe('Images it exports'),
-      }),
-    )
+    .record(text, workflow.describe('One workflow').meta({ examples: [{ on: { branch: 'main' }, tags: ['latest'] }] }))
     .optional()
-    .describe('What is built when'),
-  builders: z.array(builder).optional().describe('Machines that build'),
+    .describe('What is built when, by name; --workflow chooses one'),
+  builders: z
+    .array(builder.describe('One machine').meta({ examples: [{ name: 'arm', endpoint: 'ssh://ci@arm-1' }] }))
+    .optional()
+    .describe('Machines that build. Default: the engine of this one')
+    .meta({ examples: [[{ name: 'arm', endpoint: 'ssh://ci@arm-1' }]] }),
   registry: z
-    .union([text, z.strictObject({ listen: text.optional().describe('host:port to listen at') })])
-    .optional()
-    .describe('host[:port][/prefix], or the embedded registry'),
-  registries: z
-    .record(
+    .union([
       text,
       z.strictObject({
-        plainHttp: z.boolean().optional().describe('HTTP without TLS'),
-        ca: text.optional().describe('CA file'),
+        listen: text
+          .optional()
+          .describe('host[:port] that the embedded registry listens at')
+          .meta({ examples: ['127.0.0.1:5000'] }),
       }),
-    )
+    ])
     .optional()
-    .describe('How to reach registries, by host'),
-  publish: z.enum(['image', 'family']).default('image').describe('Move tags per image or for the whole family'),
-  chain: z.enum(['arch', 'manifest']).default('arch').describe('What a downstream build waits for'),
-  mode: mode.optional(),
-  archTagSuffix: text.default('-${arch}').describe('Suffix of arch tags'),
-  tags: texts.optional().describe('Tags to publish'),
-  ci: z.looseObject({}).optional().describe('Settings of CI providers'),
+    .describe(
+      'Where images are published: host[:port][/prefix], or the settings of the embedded registry (the default)',
+    )
+    .meta({ examples: ['docker.io', 'ghcr.io/acme', { listen: '127.0.0.1:5000' }] }),
+  registries: z
+    .record(text, registrySettings.describe('One registry').meta({ examples: [{ plainHttp: true }] }))
+    .optional()
+    .describe('How to reach registries, by host[:port]'),
+  publish: z
+    .enum(['image', 'family'])
+    .default('image')
+    .describe('Move tags when an image is done, or when the whole family is'),
+  chain: z
+    .enum(['arch', 'manifest'])
+    .default('arch')
+    .describe('What a downstream build waits for: the build of its own platform, or the joined image'),
+  mode: mode.optional().describe('Build on native machines, or with QEMU emulation. Default: native'),
+  archTagSuffix: text
+    .default('-${arch}')
+    .describe('What is added to a tag for the image of one platform')
+    .meta({ examples: ['-${arch}'] }),
+  tags: tags.optional().describe('Tags to publish, where no workflow is chosen. Default: latest'),
+  ci: z
+    .record(text, z.unknown())
+    .optional()
+    .describe('Settings of CI providers, by provider; taken as written, without variables')
+    .meta({ examples: [{ circleci: { image: 'cimg/base:current' } }] }),
 });
 /** The file as written, with variables expanded. */
 export type Written = z.output<typeof configSchema>;

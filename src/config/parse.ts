@@ -1,0 +1,203 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
+// Reads YAML into plain data, and remembers where in the file each value and key stands. It makes the data itself rather
+// than with yaml's toJS, so that aliases and merge keys keep their places and can't grow without end.
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
+import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
+
+/** Keys and list positions from the top of the file. */
+export type Path = readonly (string | number)[];
+
+/** UTF-16 offsets in the text; `end` is exclusive. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+export interface Spot {
+  /** None for the top and for items of a list. */
+  key?: Span;
+  value: Span;
+  scalar: boolean;
+  /** A scalar as it stands in the file, without quotes: `3.10` where the value is 3.1. */
+  written?: string;
+}
+
+export interface ParsedFile {
+  text: string;
+  /** Maps, lists and scalars, with aliases and merge keys resolved. */
+  value: unknown;
+  spot(path: Path): Spot | undefined;
+  locate(span: Span): Location;
+  warnings: Diagnostic[];
+}
+
+const maxDepth = 32;
+const maxValues = 50_000;
+
+/** Parses the file; a failure holds what is wrong with it as YAML, and then nothing can be said of its content. */
+export function parseConfig(source: string, file: string): Result<ParsedFile> {
+  const text = source.startsWith('\uFEFF') ? source.slice(1) : source;
+  const counter = new LineCounter();
+  const locate = (span: Span): Location => locationOf(text, counter, file, span);
+  const problem = (severity: Diagnostic['severity'], message: string, span: Span, help?: string): Diagnostic => {
+    const location = locate(span);
+    return { code: 'yaml', severity, message, location, ...(help ? { help } : {}) };
+  };
+  const errors: Diagnostic[] = [];
+  try {
+    const document = parseDocument(text, {
+      lineCounter: counter,
+      merge: true,
+      prettyErrors: false,
+      logLevel: 'error',
+    });
+    for (const { code, message, pos } of document.errors) {
+      const span = { start: pos[0], end: pos[1] };
+      errors.push(problem('error', plainWords(code, message), span, helpFor(code, locate(span).text ?? '')));
+    }
+    const warnings = document.warnings.map(({ message, pos }) =>
+      problem('warning', message, { start: pos[0], end: pos[1] }, 'tags are not used here: leave it out'),
+    );
+    if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
+    const spots = new Map<string, Spot>();
+    const value = toData(document.contents, targetsOf(document.contents), spots, (message, span, help) =>
+      errors.push(problem('error', message, span, help)),
+    );
+    if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
+    return ok({ text, value, spot: (path) => spots.get(path.join('\0')), locate, warnings });
+  } catch (error) {
+    // The parser recurses: a file of nothing but brackets ends its stack.
+    if (!(error instanceof RangeError)) throw error;
+    return fail({
+      kind: 'diagnostics',
+      diagnostics: [problem('error', 'the file is nested too deeply', { start: 0, end: 1 })],
+    });
+  }
+}
+
+/** What each alias means: the last node before it with its anchor. */
+function targetsOf(root: Node | null): Map<Node, Node> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Node, Node>();
+  visit(root, {
+    Node: (_key, node) => {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target) targets.set(node, target);
+      } else if ('anchor' in node && node.anchor) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
+}
+
+type Complain = (message: string, span: Span, help?: string) => void;
+
+function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, Spot>, complain: Complain): unknown {
+  const open = new Set<Node>();
+  let count = 0;
+  const target = (node: Node | null): Node | null => {
+    if (!node || !isAlias(node)) return node;
+    const found = targets.get(node);
+    if (!found) complain(`nothing is named by the anchor '&${node.source}' before this`, spanOfNode(node));
+    return found ?? null;
+  };
+  /** The entries of a map; those of merged maps come after its own, which win. */
+  const entries = (map: YAMLMap, depth: number): { name: string; key: Node; value: Node | null }[] => {
+    const merged: Node[] = [];
+    const own = map.items.flatMap((pair): { name: string; key: Node; value: Node | null }[] => {
+      const key = asNode(pair.key);
+      if (!key || !isScalar(key)) {
+        if (key) complain('a key must be text', spanOfNode(key));
+        return [];
+      }
+      const value = asNode(pair.value);
+      const isMerge = typeof key.value === 'symbol' || (key.value === '<<' && key.type === 'PLAIN');
+      if (!isMerge) return [{ name: String(key.value), key, value }];
+      const from = target(value);
+      for (const item of isSeq(from) ? from.items.map((one) => target(asNode(one))) : [from])
+        if (item) merged.push(item);
+      return [];
+    });
+    for (const from of merged) {
+      if (!isMap(from) || depth > maxDepth || open.has(from)) {
+        complain("'<<' merges maps, and no map into itself", spanOfNode(from));
+        continue;
+      }
+      for (const entry of entries(from, depth + 1)) if (!own.some(({ name }) => name === entry.name)) own.push(entry);
+    }
+    return own;
+  };
+  const convert = (written: Node | null, path: (string | number)[], key?: Node): unknown => {
+    const node = target(written);
+    count += 1;
+    if (count === maxValues + 1) complain('the file holds too much (aliases count as often as they are used)', first);
+    if (count > maxValues || (written && !node)) return null;
+    const value = written ? spanOfNode(written) : { start: key?.range?.[1] ?? 0, end: key?.range?.[1] ?? 0 };
+    const scalar = !node || isScalar(node);
+    const spot: Spot = { value, scalar };
+    if (key) spot.key = spanOfNode(key);
+    if (isScalar(node) && node.source !== undefined) spot.written = node.source;
+    spots.set(path.join('\0'), spot);
+    if (!node) return null;
+    if (isScalar(node)) return node.value;
+    if (open.has(node)) complain('this alias lies inside what it stands for, so it has no end', value);
+    else if (path.length > maxDepth) complain('nested too deeply', value);
+    if (open.has(node) || path.length > maxDepth) return null;
+    open.add(node);
+    let data: unknown = null;
+    if (isSeq(node)) data = node.items.map((item, index) => convert(asNode(item), [...path, index]));
+    else if (isMap(node)) {
+      data = Object.fromEntries(
+        entries(node, 0).map((entry) => [entry.name, convert(entry.value, [...path, entry.name], entry.key)]),
+      );
+    }
+    open.delete(node);
+    return data;
+  };
+  return convert(root, []);
+}
+
+const first: Span = { start: 0, end: 1 };
+
+function asNode(value: unknown): Node | null {
+  return isScalar(value) || isMap(value) || isSeq(value) || isAlias(value) ? value : null;
+}
+
+function spanOfNode(node: Node): Span {
+  return node.range ? { start: node.range[0], end: node.range[1] } : first;
+}
+
+function locationOf(text: string, counter: LineCounter, file: string, span: Span): Location {
+  const { line, col } = counter.linePos(Math.min(span.start, text.length));
+  const start = counter.lineStarts[line - 1] ?? 0;
+  const newline = text.indexOf('\n', start);
+  const row = text.slice(start, newline < 0 ? text.length : newline).replace(/\r$/, '');
+  const column = Math.max(1, col);
+  const endColumn = Math.max(column + 1, Math.min(column + span.end - span.start, row.length + 1));
+  return { file, line: Math.max(1, line), column, endColumn, text: row };
+}
+
+/** What yaml says in the words of its own machinery, in words of the file. */
+function plainWords(code: string, message: string): string {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return 'this key is written twice in one map';
+    case 'MULTIPLE_DOCS':
+      return "the file holds a second document after '---'";
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return "a second ': ' in one line";
+    default:
+      return message.charAt(0).toLowerCase() + message.slice(1);
+  }
+}
+
+function helpFor(code: string, line: string): string | undefined {
+  if (code === 'TAB_AS_INDENT') return 'indent with spaces';
+  if (code === 'DUPLICATE_KEY') return 'keep one of the two';
+  if (code === 'MULTIPLE_DOCS') return 'one file is one family: write the second one in a file of its own';
+  // In a flow map, `${` opens another map.
+  if (/[{[].*[:,[] *[^"'\s,]*\$\{/.test(line))
+    return 'inside { } and [ ], put a value with a variable in quotes: "${name}"';
+  if (code === 'BLOCK_AS_IMPLICIT_KEY') return "put a value with ': ' in quotes, or begin a new line";
+  return undefined;
+}

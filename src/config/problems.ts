@@ -1,0 +1,67 @@
+// Collects what is wrong with a config, each problem at its place in the file; the reader returns them all at once.
+import type { Diagnostic } from '../failure.ts';
+import type { ParsedFile, Path, Span } from './parse.ts';
+
+/** What of the value at a path is underlined: itself, its key, both, or words that it holds. */
+export type Place = 'value' | 'key' | 'pair' | { words: string };
+
+export interface Detail {
+  help?: string;
+  /** `value` unless said; a list or map is shown by its key. */
+  at?: Place;
+}
+
+export interface Problems {
+  error(code: string, path: Path, message: string, detail?: Detail): void;
+  warn(code: string, path: Path, message: string, detail?: Detail): void;
+  /** The value at this path is not known (a variable has none): whatever else is said of it would be noise. */
+  silence(path: Path): void;
+  isSilenced(path: Path): boolean;
+  hasErrors(): boolean;
+  /** In the order of the file, each once. */
+  all(): Diagnostic[];
+}
+
+export function createProblems(parsed: ParsedFile): Problems {
+  const found = new Map(parsed.warnings.map((warning) => [JSON.stringify(warning), warning]));
+  const silenced = new Set<string>();
+  const add = (
+    severity: Diagnostic['severity'],
+    code: string,
+    path: Path,
+    message: string,
+    { help, at = 'value' }: Detail = {},
+  ): void => {
+    if (silenced.has(path.join('\0')) && at !== 'key' && typeof at === 'string') return;
+    const location = parsed.locate(spanOf(parsed, path, at));
+    const diagnostic: Diagnostic = { code, severity, message, location, ...(help ? { help } : {}) };
+    found.set(JSON.stringify(diagnostic), diagnostic);
+  };
+  return {
+    error: (code, path, message, detail) => add('error', code, path, message, detail),
+    warn: (code, path, message, detail) => add('warning', code, path, message, detail),
+    silence: (path) => void silenced.add(path.join('\0')),
+    isSilenced: (path) => silenced.has(path.join('\0')),
+    hasErrors: () => [...found.values()].some(({ severity }) => severity === 'error'),
+    all: () => [...found.values()].sort(byPlace),
+  };
+}
+
+/** The span to underline; of the nearest thing around it where the path itself is not in the file. */
+function spanOf(parsed: ParsedFile, path: Path, at: Place): Span {
+  const spot = parsed.spot(path);
+  if (!spot) return path.length === 0 ? { start: 0, end: 1 } : spanOf(parsed, path.slice(0, -1), 'key');
+  const { key, value, scalar } = spot;
+  if (typeof at === 'object') {
+    const offset = scalar ? parsed.text.slice(value.start, value.end).indexOf(at.words) : -1;
+    if (offset >= 0) return { start: value.start + offset, end: value.start + offset + at.words.length };
+  }
+  if (key && (at === 'key' || !scalar)) return key;
+  if (key && at === 'pair') return { start: key.start, end: Math.max(key.end, value.end) };
+  return scalar || path.length > 0 ? value : { start: value.start, end: value.start + 1 };
+}
+
+function byPlace(a: Diagnostic, b: Diagnostic): number {
+  const [one, two] = [a.location, b.location];
+  return (one?.line ?? 0) - (two?.line ?? 0) || (one?.column ?? 0) - (two?.column ?? 0);
+}

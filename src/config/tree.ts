@@ -1,0 +1,39 @@
+// Safe reads of data that may be of any shape: the rules look at whatever part of a broken file is sound.
+import type { Path } from './parse.ts';
+
+/** A text with its place. */
+export interface Item {
+  text: string;
+  path: Path;
+}
+
+export function asMap(value: unknown): Record<string, unknown> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  return Object.fromEntries(Object.entries(value));
+}
+
+export function asList(value: unknown): unknown[] | undefined {
+  return Array.isArray(value) ? value : undefined;
+}
+
+export function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Entries of a map; none if it is something else. */
+export function entriesOf(value: unknown): [string, unknown][] {
+  return Object.entries(asMap(value) ?? {});
+}
+
+/** The texts of a list; what else is in it is left to the schema. */
+export function asTexts(value: unknown, path: Path): Item[] {
+  return (asList(value) ?? []).flatMap((item, index) =>
+    typeof item === 'string' ? [{ text: item, path: [...path, index] }] : [],
+  );
+}
+
+/** The text under a key of a map, with its place. */
+export function textAt(map: unknown, key: string, path: Path): Item | undefined {
+  const text = asText(asMap(map)?.[key]);
+  return text === undefined ? undefined : { text, path: [...path, key] };
+}
