@@ -5,6 +5,10 @@ import { type Index, indexSchema, isIndexType, type Manifest, manifestSchema, me
 export interface ParsedManifest {
   mediaType: string;
   content: Manifest | Index;
+  /** The content again, where it is an index. */
+  index?: Index;
+  /** The content again, where it is a manifest. */
+  manifest?: Manifest;
 }
 
 export const manifestTypes: readonly string[] = [
@@ -35,10 +39,16 @@ export function parseManifest(
   if (mediaType === undefined || !manifestTypes.includes(mediaType)) {
     return wrong(`'${mediaType ?? header ?? 'nothing'}' is not a media type of an image or an index`);
   }
-  const parsed = isIndexType(mediaType) ? indexSchema.safeParse(json) : manifestSchema.safeParse(json);
-  if (parsed.success) return ok({ mediaType, content: parsed.data });
-  const [issue] = parsed.error.issues;
-  return wrong(`the manifest is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? ''}`);
+  const malformed = ([issue]: { path: PropertyKey[]; message: string }[]): Result<never> =>
+    wrong(`the manifest is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? ''}`);
+  if (isIndexType(mediaType)) {
+    const index = indexSchema.safeParse(json);
+    return index.success ? ok({ mediaType, content: index.data, index: index.data }) : malformed(index.error.issues);
+  }
+  const manifest = manifestSchema.safeParse(json);
+  return manifest.success
+    ? ok({ mediaType, content: manifest.data, manifest: manifest.data })
+    : malformed(manifest.error.issues);
 }
 
 function guess(json: unknown): string | undefined {

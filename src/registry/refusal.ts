@@ -42,7 +42,8 @@ export function refused(
   const said = first?.message ?? '';
   const code = first?.code;
   const words = [code, said && said !== code ? said : ''].filter(Boolean).join(': ');
-  const help = helpFor(subject, status, text);
+  const help =
+    code === 'MANIFEST_BLOB_UNKNOWN' ? 'push what the manifest names before it' : helpFor(subject, status, text);
   return fail({
     kind: 'registry',
     transient: isTransient(status),

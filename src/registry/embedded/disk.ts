@@ -1,0 +1,48 @@
+// Writing so that a crash or a full disk leaves either the old state or the new one, never a half.
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+
+/** Makes a directory's entries (a rename, a new file) survive a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes a file in one step: whoever reads sees all of it or what was there before. */
+export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
+  const folder = dirname(file);
+  const draft = join(folder, `.draft-${randomBytes(8).toString('hex')}`);
+  try {
+    const handle = await open(draft, 'wx');
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** mkdir -p below `root`, made durable. */
+export async function makeFolder(root: string, folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let at = folder; !relative(root, at).startsWith('..'); at = dirname(at)) {
+    await syncFolder(at);
+    if (at === root) break;
+  }
+}
+
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
