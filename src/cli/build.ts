@@ -4,13 +4,14 @@ import { resolve } from 'node:path';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
+import { formatPlatform } from '../image/platform.ts';
 import { createRegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
 import { createReporter } from '../report/choose.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
-import { type FamilyOptions, interruptSignal, load, printFailure } from './load.ts';
+import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 
 interface BuildOptions extends FamilyOptions {
   builder: string[];
@@ -24,6 +25,8 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
   const loaded = await load(images, options, signal);
   if (!loaded.ok) return printFailure(loaded.failure);
   const { config, plan } = loaded.value;
+  const partial = options.publish ? leftOut(loaded.value) : undefined;
+  if (partial) return printFailure(partial);
   const builders = chosenBuilders(options.builder, config);
   if (!builders.ok) return printFailure(builders.failure);
   const registry = await openRegistry(config, options.state);
@@ -97,6 +100,22 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
     await fleet?.close();
     await registry.value.close();
   }
+}
+
+/** A tag must not lose platforms because one run was asked for fewer. */
+function leftOut({ family, plan }: Loaded): Failure | undefined {
+  for (const task of plan.tasks) {
+    if (task.kind !== 'publish') continue;
+    const image = family.images.find(({ name }) => name === task.image);
+    if (!image || image.builds.length === task.builds.length) continue;
+    const all = image.builds.map(({ platform }) => formatPlatform(platform)).join(', ');
+    return {
+      kind: 'usage',
+      message: `published now, '${task.image}' would have ${task.builds.map(({ platform }) => formatPlatform(platform)).join(', ')} instead of ${all}`,
+      help: 'add --no-publish, or leave --platform out; to have fewer platforms for good, say so in the config',
+    };
+  }
+  return undefined;
 }
 
 /** Sorts by time, and is fit for a tag: `20261124-225501-1f3a9c`. */

@@ -1,7 +1,8 @@
 // The family: every image with what its Dockerfile depends on for each platform, in an order in which each comes after what it needs.
 import { readFile } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
+import { expandTemplate } from '../config/template.ts';
 import { type FoundReference, readReferences } from '../dockerfile/references.ts';
 import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
@@ -21,6 +22,8 @@ export interface UpstreamReference {
 
 export interface PlatformBuild {
   platform: Platform;
+  /** Build arguments, with what they say of tag and platform filled in. */
+  args: Record<string, string>;
   upstreams: UpstreamReference[];
   /** References to images of somebody else. */
   externals: string[];
@@ -33,7 +36,6 @@ export interface FamilyImage {
   dockerfile: string;
   text: string;
   commit?: string;
-  args: Record<string, string>;
   builds: PlatformBuild[];
   /** Names of all images it depends on. */
   upstreams: string[];
@@ -62,16 +64,7 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
     const source = await fetchSource(image.source);
     if (!source.ok) return source;
     const context = resolve(source.value.folder, image.context);
-    const dockerfile = resolve(context, image.dockerfile);
-    const inside = relative(source.value.folder, context);
-    if (inside.startsWith('..') || isAbsolute(inside)) {
-      problems.push({
-        code: 'context-escapes',
-        severity: 'error',
-        message: `image '${image.name}': its context lies outside its source`,
-      });
-      continue;
-    }
+    const dockerfile = resolve(source.value.folder, image.dockerfile);
     let text: string;
     try {
       text = await readFile(dockerfile, 'utf8');
@@ -86,11 +79,12 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
     }
     const builds: PlatformBuild[] = [];
     for (const platform of image.platforms) {
+      const args = platformArgs(image, config, platform);
       const read = readReferences(text, {
         file: relative(process.cwd(), dockerfile) || dockerfile,
         platform,
         buildPlatform: platform,
-        args: image.args,
+        args,
         ...(image.target ? { target: image.target } : {}),
       });
       if (!read.ok) {
@@ -99,7 +93,11 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
         break;
       }
       warnings.push(...read.value.warnings);
-      builds.push(platformBuild(read.value.references, platform, config, byRepository, problems));
+      builds.push({
+        platform,
+        args,
+        ...sortReferences(read.value.references, platform, config, byRepository, problems),
+      });
     }
     const upstreams = new Set([
       ...image.needs,
@@ -111,7 +109,6 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
       context,
       dockerfile,
       text,
-      args: image.args,
       builds,
       upstreams: [...upstreams],
       ...(source.value.commit ? { commit: source.value.commit } : {}),
@@ -125,25 +122,41 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
   return ok({ images: ordered.value, warnings: dedupe(warnings) });
 }
 
-function repositoriesOf(config: Config): Map<string, string> {
-  const found = new Map<string, string>();
+function repositoriesOf(config: Config): Map<string, ImageConfig> {
+  const found = new Map<string, ImageConfig>();
   for (const image of config.images) {
     // As Dockerfiles write it (Docker Hub is the default host), and as it is in the registry of the config.
     const hub = image.repository.includes('/') ? image.repository : `library/${image.repository}`;
-    found.set(`docker.io/${hub}`, image.name);
+    found.set(`docker.io/${hub}`, image);
     if (config.registry.kind === 'remote')
-      found.set(`${config.registry.host}/${registryPath(config, image.repository)}`, image.name);
+      found.set(`${config.registry.host}/${registryPath(config, image.repository)}`, image);
   }
   return found;
 }
 
-function platformBuild(
+/** `${tag}`, `${arch}` and their like get the values of the platform. */
+function platformArgs(image: ImageConfig, config: Config, platform: Platform): Record<string, string> {
+  const [tag = 'latest'] = image.tags ?? config.tags;
+  const values = {
+    tag,
+    arch: archSuffix(platform),
+    archSuffix: archTag('', config.archTagSuffix, platform),
+    archTag: archTag(tag, config.archTagSuffix, platform),
+    platform: formatPlatform(platform),
+  };
+  return Object.fromEntries(
+    Object.entries(image.args).map(([name, template]) => [name, expandTemplate(template, values)]),
+  );
+}
+
+/** Into those of the family and those of somebody else. */
+function sortReferences(
   references: FoundReference[],
   platform: Platform,
   config: Config,
-  byRepository: Map<string, string>,
+  byRepository: Map<string, ImageConfig>,
   problems: Diagnostic[],
-): PlatformBuild {
+): Pick<PlatformBuild, 'upstreams' | 'externals'> {
   const upstreams: UpstreamReference[] = [];
   const externals: string[] = [];
   for (const found of references) {
@@ -160,23 +173,23 @@ function platformBuild(
     const image = byRepository.get(repositoryName(found.reference));
     const asked = found.platform ? parsePlatform(found.platform) : undefined;
     const target = asked?.ok ? asked.value : platform;
-    if (image && tagIsOurs(found.reference, config, target)) {
+    if (image && tagIsOurs(found.reference, image, config, target)) {
       upstreams.push({
-        image,
+        image: image.name,
         platform: formatPlatform(target),
         reference: formatReference(found.reference),
         range: found.range,
       });
     } else externals.push(formatReference(found.reference));
   }
-  return { platform, upstreams, externals };
+  return { upstreams, externals };
 }
 
 /** A reference means the image of this run if it has one of its tags, or the arch tag of one; a digest never does. */
-function tagIsOurs(reference: Reference, config: Config, platform: Platform): boolean {
+function tagIsOurs(reference: Reference, image: ImageConfig, config: Config, platform: Platform): boolean {
   if (reference.digest) return false;
   const tag = reference.tag ?? 'latest';
-  return config.tags.some((own) => tag === own || tag === archTag(own, config.archTagSuffix, platform));
+  return (image.tags ?? config.tags).some((own) => tag === own || tag === archTag(own, config.archTagSuffix, platform));
 }
 
 /** `develop` and `-${arch}` give `develop-arm64`. */

@@ -28,11 +28,11 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
     });
   }
   const wanted = withUpstreams(selection.images.length > 0 ? selection.images : [...byName.keys()], byName);
-  const asked = new Set(selection.platforms.map(formatPlatform));
+  const chosen = chosenBuilds(family, wanted, selection.platforms);
   const tasks: Task[] = [];
   for (const image of family.images) {
     if (!wanted.has(image.name)) continue;
-    const builds = image.builds.filter((build) => asked.size === 0 || asked.has(formatPlatform(build.platform)));
+    const builds = image.builds.filter((build) => chosen.has(buildId(image.name, formatPlatform(build.platform))));
     if (builds.length === 0) continue;
     const buildTasks = builds.map((build): BuildTask => {
       const platform = formatPlatform(build.platform);
@@ -57,13 +57,14 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
         context: image.context,
         dockerfile: image.dockerfile,
         ...(image.config.target ? { target: image.config.target } : {}),
-        args: image.args,
+        args: build.args,
         secrets: image.config.secrets,
         upstreams,
         needs: [...new Set([...upstreams.map((upstream) => upstream.task), ...chained])],
         ...(image.commit ? { commit: image.commit } : {}),
       };
     });
+    const tags = image.config.tags ?? config.tags;
     tasks.push(...buildTasks, {
       kind: 'publish',
       id: `publish ${image.name}`,
@@ -72,13 +73,31 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
       builds: buildTasks.map((task) => ({
         task: task.id,
         platform: task.platform,
-        archTags: config.tags.map((tag) => archTag(tag, config.archTagSuffix, task.platform)),
+        archTags: tags.map((tag) => archTag(tag, config.archTagSuffix, task.platform)),
       })),
-      tags: config.tags,
+      tags,
       needs: buildTasks.map((task) => task.id),
     });
   }
   return ok({ version: 1, family: config.family, publish: config.publish, tasks });
+}
+
+/** Ids of the builds of the asked platforms, and of those of other platforms that these take files from. */
+function chosenBuilds(family: Family, images: Set<string>, platforms: Platform[]): Set<string> {
+  const asked = new Set(platforms.map(formatPlatform));
+  const chosen = new Set<string>();
+  // Each image comes after what it needs: seen from the end, an image's own need of a platform is known when it is its turn.
+  for (const image of [...family.images].reverse()) {
+    if (!images.has(image.name)) continue;
+    for (const build of image.builds) {
+      const platform = formatPlatform(build.platform);
+      const id = buildId(image.name, platform);
+      if (asked.size === 0 || asked.has(platform)) chosen.add(id);
+      if (!chosen.has(id)) continue;
+      for (const upstream of build.upstreams) chosen.add(buildId(upstream.image, upstream.platform));
+    }
+  }
+  return chosen;
 }
 
 function withUpstreams(names: string[], byName: Map<string, FamilyImage>): Set<string> {
