@@ -1,8 +1,9 @@
 // Which images a Dockerfile needs for a platform, resolved as BuildKit does (frontend/dockerfile/dockerfile2llb):
 // stages, ARGs and the automatic platform args; only what the target is made of counts as needed.
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
-import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { formatPlatform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
+import { type ArgOptions, type Args, expand, globalArgs, noValue } from './args.ts';
 import { type ParsedDockerfile, parseDockerfile, type Source, type Word } from './instructions.ts';
 import { lex } from './shell-lexer.ts';
 
@@ -25,16 +26,9 @@ export interface FoundReference {
   reason?: string;
 }
 
-export interface ReferenceOptions {
+export interface ReferenceOptions extends ArgOptions {
   /** As it shall be named in diagnostics. */
   file: string;
-  platform: Platform;
-  /** Platform of the machine that builds; the target's by default, as in BuildKit. */
-  buildPlatform?: Platform;
-  /** `--build-arg`s. */
-  args: Record<string, string>;
-  /** Name of a stage; the last one by default. */
-  target?: string;
 }
 
 export interface DockerfileReferences {
@@ -63,9 +57,11 @@ export function readReferences(text: string, options: ReferenceOptions): Result<
   const parsed = parseDockerfile(text);
   const at = locator(text, options.file);
   if (parsed.problems.length > 0) {
-    const diagnostics = parsed.problems.map(({ message, range, help }) =>
-      problem('dockerfile-syntax', message, at(range), help),
-    );
+    // What follows an unfinished heredoc or a forgotten backslash is not worth a message each.
+    const diagnostics = parsed.problems
+      .sort((a, b) => a.range.start - b.range.start)
+      .slice(0, 3)
+      .map(({ message, range, help }) => problem('dockerfile-syntax', message, at(range), help));
     return fail({ kind: 'diagnostics', diagnostics });
   }
   const target = findTarget(parsed, options);
@@ -158,34 +154,7 @@ function findTarget(parsed: ParsedDockerfile, { file, target }: ReferenceOptions
   return fail({ kind: 'diagnostics', diagnostics: [problem('unknown-target', message, undefined, help)] });
 }
 
-/** The args that a FROM knows: BuildKit's own, then those above the first FROM, with the values of the build. */
-function globalArgs(parsed: ParsedDockerfile, options: ReferenceOptions): Map<string, string> {
-  const { platform, buildPlatform = platform, args: given, target } = options;
-  const args = new Map<string, string>();
-  for (const [prefix, of] of [['BUILD', buildPlatform] as const, ['TARGET', platform] as const]) {
-    args.set(`${prefix}PLATFORM`, formatPlatform(of));
-    args.set(`${prefix}OS`, of.os);
-    args.set(`${prefix}OSVERSION`, '');
-    args.set(`${prefix}ARCH`, of.architecture);
-    args.set(`${prefix}VARIANT`, of.variant ?? '');
-  }
-  args.set('TARGETSTAGE', target || parsed.stages.at(-1)?.name || 'default');
-  const own = (name: string): string | undefined => (Object.hasOwn(given, name) ? given[name] : undefined);
-  for (const name of args.keys()) args.set(name, own(name) ?? args.get(name) ?? '');
-  for (const { name, value } of parsed.args) {
-    const override = own(name);
-    const expanded = override === undefined && value !== undefined ? expand(value, parsed, args) : undefined;
-    if (override !== undefined) args.set(name, override);
-    else if (expanded?.ok) args.set(name, expanded.value.value);
-  }
-  return args;
-}
-
-function expand(text: string, { escapeChar }: ParsedDockerfile, args: Map<string, string>): ReturnType<typeof lex> {
-  return lex(text, { escapeChar, lookup: (name) => args.get(name) });
-}
-
-function expandImage(word: Word, parsed: ParsedDockerfile, args: Map<string, string>): string | Resolved {
+function expandImage(word: Word, parsed: ParsedDockerfile, args: Args): string | Resolved {
   const expanded = expand(word.text, parsed, args);
   if (!expanded.ok) return { kind: 'unresolved', reason: expanded.message };
   const { value, missing } = expanded.value;
@@ -195,20 +164,8 @@ function expandImage(word: Word, parsed: ParsedDockerfile, args: Map<string, str
   return { kind: 'unresolved', ...(value ? { value } : {}), reason };
 }
 
-function noValue(missing: string[], parsed: ParsedDockerfile): string {
-  const declared = new Set(parsed.args.map(({ name }) => name));
-  return missing
-    .map((name) => (declared.has(name) ? `ARG ${name} has no value` : `no ARG ${name} stands above the first FROM`))
-    .join('; ');
-}
-
 /** `--platform` of a FROM; what BuildKit would refuse makes the reference unresolved. */
-function expandPlatform(
-  word: Word,
-  parsed: ParsedDockerfile,
-  args: Map<string, string>,
-  base: Resolved,
-): Partial<Base> {
+function expandPlatform(word: Word, parsed: ParsedDockerfile, args: Args, base: Resolved): Partial<Base> {
   const expanded = expand(word.text, parsed, args);
   const platform = expanded.ok ? parsePlatform(expanded.value.value) : undefined;
   if (platform?.ok) return { platform: formatPlatform(platform.value) };

@@ -17,7 +17,9 @@ export interface Lexed {
   value: string;
   /** Split at blanks outside of quotes, after expansion. */
   words: string[];
-  /** Variables that are used and not set. */
+  /** Variables that it names. */
+  used: string[];
+  /** Those of them that are not set. */
   missing: string[];
 }
 
@@ -29,7 +31,7 @@ export function lex(text: string, options: LexerOptions): { ok: true; value: Lex
   const lexer = new Lexer([...text], options);
   try {
     const { value, words } = lexer.until(undefined, options.keepEscapes ?? false, false);
-    return { ok: true, value: { value, words, missing: [...lexer.missing] } };
+    return { ok: true, value: { value, words, used: [...lexer.used], missing: [...lexer.missing] } };
   } catch (error) {
     if (error instanceof LexError) return { ok: false, message: error.message };
     throw error;
@@ -37,6 +39,7 @@ export function lex(text: string, options: LexerOptions): { ok: true; value: Lex
 }
 
 class Lexer {
+  readonly used = new Set<string>();
   readonly missing = new Set<string>();
   private at = 0;
   private readonly text: string[];
@@ -228,6 +231,7 @@ class Lexer {
 
   private get(name: string): string | undefined {
     const value = this.options.lookup(name);
+    this.used.add(name);
     if (value === undefined) this.missing.add(name);
     return value;
   }

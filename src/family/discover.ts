@@ -200,6 +200,10 @@ function imageOf(found: FoundReference, by: DiscoveredImage, images: DiscoveredI
   const path = reference.repository.split('/');
   const last = path.at(-1) ?? '';
   const { tag } = reference;
+  // `alpine` is Docker Hub's own, and not the folder `firefox/alpine`; `base` may be the folder next to this one.
+  const official =
+    reference.registry === 'docker.io' &&
+    /^(?:library|amd64|arm(?:32|64)v\d|i386|ppc64le|riscv64|s390x)\//.test(reference.repository);
   const score = ({ name }: DiscoveredImage): number => {
     const plain = 2 * sharedEnd(name.split('/'), path);
     if (tag === undefined) return plain;
@@ -212,12 +216,18 @@ function imageOf(found: FoundReference, by: DiscoveredImage, images: DiscoveredI
   let best: { image: DiscoveredImage; rank: number[] } | undefined;
   for (const image of images) {
     const matched = score(image);
-    if (matched === 0) continue;
+    if (matched === 0 || (official && !isBeside(image, by))) continue;
     const near = image === by ? Number.MAX_SAFE_INTEGER : sharedStart(image.folder.split('/'), by.folder.split('/'));
     const rank = [matched, near, -image.name.split('/').length];
     if (!best || isGreater(rank, best.rank)) best = { image, rank };
   }
   return best?.image;
+}
+
+/** Does the folder that `image`'s own lies in hold `by` as well? */
+function isBeside(image: DiscoveredImage, by: DiscoveredImage): boolean {
+  const above = image.name.split('/').slice(0, -1);
+  return sharedStart(above, by.name.split('/')) === above.length;
 }
 
 function sharedStart(a: string[], b: string[]): number {
