@@ -82,8 +82,9 @@ node dist/cli.js inspect quickstart/app:latest --state "$state"
 cat << END
 
 The images are in $state/registry, one OCI image layout a repository. To look at them:
-  node dist/cli.js inspect quickstart/web:latest --state $state
-  node dist/cli.js registry serve --state $state      # then: docker pull 127.0.0.1:5000/quickstart/app
-  skopeo inspect --raw oci:$state/registry/quickstart/app:latest
+  npx splitbuild inspect quickstart/web:latest --state $state
+  npx splitbuild registry serve --state $state      # and then, elsewhere:
+    docker run --rm 127.0.0.1:5000/quickstart/app
+    skopeo inspect --raw --tls-verify=false docker://127.0.0.1:5000/quickstart/app
 The journal of the run is in $state/runs.
 END

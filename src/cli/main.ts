@@ -2,6 +2,14 @@
 import { Command } from '@commander-js/extra-typings';
 import packageJson from '../../package.json' with { type: 'json' };
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 12)) {
+  process.stderr.write(
+    `error: splitbuild needs Node 22.12 or newer, and this is ${process.versions.node} (${process.execPath})\n`,
+  );
+  process.exit(2);
+}
+
 const program = new Command('splitbuild')
   .description(
     'Builds families of container images natively for every platform, in parallel, and joins them into multi-platform images.',

@@ -104,7 +104,7 @@ interface Waiter {
   take(lease: Lease): void;
 }
 
-function createScheduler(builders: Builder[]): Fleet['acquire'] {
+export function createScheduler(builders: Builder[]): Fleet['acquire'] {
   const running = new Map(builders.map((builder) => [builder, 0]));
   const waiting: Waiter[] = [];
   const load = (builder: Builder): number => (running.get(builder) ?? 0) / builder.slots;

@@ -1,0 +1,44 @@
+// Ends of real outputs: of docker 20.10 and 28, buildx 0.19, buildah 1.28.
+import { expect, test } from 'vitest';
+import { buildFailure, pushFailure } from './outcome.ts';
+
+test('a failing RUN is the build’s own failure, with its exit code and the end of its log', () => {
+  const lines = [
+    '#7 0.212 make: *** [all] Error 1',
+    '#7 ERROR: executor failed running [/bin/sh -c make]: exit code: 2',
+    'executor failed running [/bin/sh -c make]: exit code: 2',
+  ];
+  expect(buildFailure(1, lines, 'local')).toMatchObject({
+    kind: 'build',
+    exitCode: 1,
+    log: lines,
+    message: 'the build failed: executor failed running [/bin/sh -c make]: exit code: 2',
+  });
+});
+
+test.each([
+  'ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock. Is the docker daemon running?',
+  'error during connect: Post "http://docker/v1.41/build": EOF',
+  'failed to solve: rpc error: code = Unavailable desc = error reading from server: EOF',
+])('%s: the engine was lost, and it may be tried again', (line) => {
+  expect(buildFailure(1, ['#5 RUN make', line], 'ssh://arm')).toMatchObject({ kind: 'engine', transient: true });
+});
+
+test('a base that the registry could not give just now may be tried again', () => {
+  const line =
+    'failed to solve: failed to do request: Head "https://r.example/v2/base/manifests/1": dial tcp 10.0.0.1:443: connect: connection refused';
+  expect(buildFailure(1, [line], 'local')).toMatchObject({ kind: 'registry', transient: true });
+});
+
+test.each([
+  ['denied: requested access to the resource is denied', false, 'docker login r.example'],
+  ['Get "https://r.example/v2/": http: server gave HTTP response to HTTPS client', false, 'insecure-registries'],
+  ['received unexpected HTTP status: 503 Service Unavailable', true, 'reach the registry'],
+  ['dial tcp 10.0.0.1:443: connect: connection refused', true, 'reach the registry'],
+])('push ended with %s', (line, transient, help) => {
+  expect(pushFailure('r.example/app:1', [line], 'local')).toMatchObject({
+    kind: 'registry',
+    transient,
+    help: expect.stringContaining(help),
+  });
+});
