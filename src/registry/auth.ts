@@ -181,9 +181,9 @@ function basicHeader(credential: Credential & { kind: 'basic' }): string {
 }
 
 /** Passwords go to the realm, so it must be HTTPS, unless the registry itself is spoken to in plain HTTP. */
-function realmOf(
+export function realmOf(
   text: string | undefined,
-  exchange: Exchange,
+  exchange: Pick<Exchange, 'registry' | 'where'>,
   allowsPlainHttp: (host: string) => boolean,
 ): Result<URL> {
   const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
