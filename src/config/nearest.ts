@@ -9,7 +9,8 @@ export function nearest(written: string, known: Iterable<string>): string | unde
   for (const candidate of known) {
     const other = fold(candidate);
     const begins = plain.length > 2 && (other.startsWith(plain) || (other.length > 2 && plain.startsWith(other)));
-    const steps = begins ? 1 : distance(plain, other);
+    const swapped = plain.length > 2 && sorted(plain) === sorted(other);
+    const steps = begins || swapped ? 1 : distance(plain, other);
     if (steps < least && steps <= Math.floor(Math.max(plain.length, other.length) / 3)) {
       best = candidate;
       least = steps;
@@ -30,4 +31,8 @@ export function suggest(written: string, known: Iterable<string>, none = 'there 
 
 function fold(name: string): string {
   return name.toLowerCase().replace(/[-_. ]/g, '');
+}
+
+function sorted(name: string): string {
+  return [...name].sort().join('');
 }

@@ -70,7 +70,9 @@ function toImage(
     source: toSource(image.source, folder),
     dockerfile: posix.normalize(dockerfile),
     context,
-    args: { ...defaults.args, ...image.args },
+    args: Object.fromEntries(
+      Object.entries({ ...defaults.args, ...image.args }).map(([key, value]) => [key, String(value)]),
+    ),
     needs: [...new Set(image.needs ?? [])].filter(takesPart),
     platforms: toPlatforms(image.platforms ?? defaults.platforms ?? written.platforms),
     secrets: image.secrets ?? defaults.secrets ?? [],

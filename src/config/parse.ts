@@ -53,6 +53,8 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
     });
     for (const { code, message, pos } of document.errors) {
       const span = { start: pos[0], end: pos[1] };
+      // One slip of the pen makes several errors in its line: the first is the cause.
+      if (errors.some(({ location }) => location?.line === locate(span).line)) continue;
       errors.push(problem('error', plainWords(code, message), span, helpFor(code, locate(span).text ?? '')));
     }
     const warnings = document.warnings.map(({ message, pos }) =>
@@ -168,7 +170,8 @@ function spanOfNode(node: Node): Span {
 }
 
 function locationOf(text: string, counter: LineCounter, file: string, span: Span): Location {
-  const { line, col } = counter.linePos(Math.min(span.start, text.length));
+  // What misses at the end of the file is shown after its last character, not in the empty line that follows.
+  const { line, col } = counter.linePos(Math.min(span.start, text.trimEnd().length));
   const start = counter.lineStarts[line - 1] ?? 0;
   const newline = text.indexOf('\n', start);
   const row = text.slice(start, newline < 0 ? text.length : newline).replace(/\r$/, '');

@@ -9,7 +9,7 @@ const texts = z.array(text);
 const nonEmpty = texts.min(1);
 const mode = z.enum(['native', 'emulated']);
 /** YAML reads `3.10` as a number: the reader hands over what stands in the file. */
-const scalar = z.union([text, z.number(), z.boolean()]).transform(String);
+const scalar = z.union([text, z.number(), z.boolean()]);
 const platforms = nonEmpty.meta({ examples: [['linux/amd64', 'linux/arm64']] });
 const tags = nonEmpty.meta({ examples: [['develop', 'latest']] });
 const args = z.record(text, scalar).meta({ examples: [{ BRANCH: 'develop' }] });

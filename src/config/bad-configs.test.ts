@@ -1,0 +1,316 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
+// Broken configs, each with the code, the place and a word of the help that it must get. Places are counted by hand.
+import { expect, test } from 'vitest';
+import type { Diagnostic } from '../failure.ts';
+import { type ReadOptions, readConfig } from './read.ts';
+
+const options: ReadOptions = { file: 'splitbuild.yaml', env: {}, set: {} };
+/** Three lines that a config needs; what follows begins in line 4. */
+const head = 'version: 1\nfamily: f\nplatforms: [linux/amd64, linux/arm64]\n';
+const images = 'images: { a: { repository: o/a }, b: { repository: o/b } }\n';
+/** Four lines; what follows begins in line 5. */
+const whole = head + images;
+
+function diagnose(text: string, more: Partial<ReadOptions> = {}): Diagnostic[] {
+  const result = readConfig(text, { ...options, ...more });
+  if (result.ok) return result.value.warnings;
+  return result.failure.kind === 'diagnostics' ? result.failure.diagnostics : [];
+}
+
+type Row = [text: string, code: string, place: string, message: RegExp, help: RegExp, more?: Partial<ReadOptions>];
+const image = (body: string): string => `${head}images:\n  a: { repository: o/a, ${body} }\n`;
+
+const rows: Row[] = [
+  // YAML
+  ['a: "x\n', 'yaml', '1:6', /missing closing "quote/, /^$/],
+  ['version: 1\nfamily: f\nfamily: g\n', 'yaml', '3:1', /twice/, /keep one/],
+  ['images:\n\ta: 1\n', 'yaml', '2:1', /tabs/, /spaces/],
+  ['version: 1\n---\nversion: 1\n', 'yaml', '2:1', /second document/, /file of its own/],
+  ['a: *x\n', 'yaml', '1:4', /anchor '&x'/, /^$/],
+  ['a: &x [*x]\n', 'yaml', '1:8', /no end/, /^$/],
+  ['? [a]\n: b\n', 'yaml', '1:3', /key must be text/, /^$/],
+  ['images: { a: { repository: ${org}/a } }\n', 'yaml', '1:29', /./, /in quotes/],
+  // Shape
+  ['', 'wrong-type', '1:1', /config is empty/, /version/],
+  ['- a\n', 'wrong-type', '1:1', /config must be a map/, /version/],
+  [`family: f\nplatforms: [amd64]\n${images}`, 'missing-key', '1:1', /the config has no 'version'/, /version: 1/],
+  [whole.replace('1', '2'), 'wrong-type', '1:1', /'version' must be 1/, /version: 1/],
+  [
+    whole.replace('[linux/amd64, linux/arm64]', 'linux/amd64'),
+    'wrong-type',
+    '3:1',
+    /'platforms' must be a list, as \[linux\/amd64, linux\/arm64\]/,
+    /\[linux\/amd64\]/,
+  ],
+  [whole.replace('[linux/amd64, linux/arm64]', '[]'), 'empty', '3:1', /'platforms' must not be empty/, /linux\/amd64/],
+  [whole.replace('family: f', 'family: 1.10'), 'wrong-type', '2:1', /'family' must be text/, /"1\.10"/],
+  [`${head}images:\n  x: { needs: [] }\n`, 'missing-key', '5:3', /image 'x' has no 'repository'/, /repository: /],
+  [`${head}images:\n  x:\n`, 'wrong-type', '5:3', /image 'x' is empty; it must be a map/, /value/],
+  [image('args: [A]'), 'wrong-type', '5:25', /'args' must be a map, as \{ BRANCH: develop \}/, /args/],
+  [image('args: { A: [1] }'), 'wrong-type', '5:33', /'A' must be text, a number, or true or false/, /^$/],
+  [image('needs: [1]'), 'wrong-type', '5:33', /item 1 of 'needs' must be text/, /"1"/],
+  [image('mode: emulate'), 'wrong-type', '5:25', /'mode' must be native or emulated/, /'emulated'/],
+  [`${whole}builders: [{ name: x }]\n`, 'missing-key', '5:12', /builder 1 has no 'endpoint'/, /ssh:/],
+  [
+    `${whole}builders: [{ name: x, endpoint: local, slots: 0 }]\n`,
+    'wrong-type',
+    '5:40',
+    /'slots' must be a whole number above 0/,
+    /4/,
+  ],
+  [
+    `${whole}builders: [{ name: x, endpoint: local, slots: "2" }]\n`,
+    'wrong-type',
+    '5:40',
+    /whole number/,
+    /without quotes/,
+  ],
+  [`${whole}registry: [x]\n`, 'wrong-type', '5:1', /'registry' must be text or a map/, /docker\.io/],
+  // Unknown keys
+  [`${whole}platform: x\n`, 'unknown-key', '5:1', /'platform' in the config/, /'platforms'/],
+  [image('repo: x'), 'unknown-key', '5:25', /'repo' in image 'a'/, /'repository'/],
+  [image('build_args: {}'), 'unknown-key', '5:25', /'build_args'/, /known here: dockerfile, context, args/],
+  [`${whole}registry: { listn: x }\n`, 'unknown-key', '5:13', /'listn' in 'registry'/, /'listen'/],
+  [`${whole}workflows: { w: { on: { brnch: x } } }\n`, 'unknown-key', '5:25', /'brnch' in 'on'/, /'branch'/],
+  [
+    `${whole}exports: [{ image: a, file: "\${arch}", suffix: x }]\n`,
+    'unknown-key',
+    '5:40',
+    /'suffix' in export 1/,
+    /image, file, plain/,
+  ],
+  // Variables
+  [
+    image('target: "x-${orgg}"').replace('images', 'vars: { org: o }\nimages'),
+    'undefined-variable',
+    '6:36',
+    /'orgg' is not defined/,
+    /'org'/,
+  ],
+  [image('target: "${UID:-1}"'), 'undefined-variable', '5:34', /not defined/, /\$\$\{UID:-1\}/],
+  [image('target: "${org"'), 'variable-syntax', '5:34', /does not end/, /'\}'/],
+  [`${whole}vars: { x: "\${y}", y: "\${x}" }\n`, 'variable-cycle', '5:12', /x -> y -> x/, /its own/],
+  [`${whole}vars: { arch: x }\n`, 'reserved-variable', '5:9', /of its own/, /another name/],
+  [`${whole}vars: { "a b": x }\n`, 'variable-name', '5:9', /no name/, /letters/],
+  [image('target: "${env:NOPE}"'), 'variable-without-value', '5:34', /'NOPE' is not set/, /NOPE/],
+  [image('target: "${arch}"'), 'variable-without-value', '5:34', /differs by platform/, /'args'/],
+  [image('target: "${commit}"'), 'variable-without-value', '5:34', /'commit' has no value here/, /--set commit/],
+  [`${whole}tags: ["\${gitTag}"]\n`, 'variable-without-value', '5:9', /HEAD has no git tag/, /checkout/],
+  [`${whole}tags: ["\${tag}"]\n`, 'variable-without-value', '5:9', /'tag' has no value/, /the tag itself/],
+  [
+    `${whole}workflows: { r: { tags: ["\${gitTag}"] } }\n`,
+    'variable-without-value',
+    '5:27',
+    /gitTag/,
+    /checkout/,
+    { workflow: 'r' },
+  ],
+  [`${whole}vars: { org: o }\n`, 'unused-set', '5:1', /--set ogr=… changes nothing/, /'org'/, { set: { ogr: 'x' } }],
+  // Platforms
+  [whole.replace('amd64', 'amd46'), 'platform', '3:13', /'linux\/amd46' is not a platform/, /'linux\/amd64'/],
+  [whole.replace('linux/amd64', 'aarch64'), 'duplicate-platform', '3:22', /same as 'aarch64'/, /leave one out/],
+  [image('platforms: [amd64, amd64]'), 'duplicate-platform', '5:44', /'amd64' is there twice$/, /leave/],
+  [`${whole}defaults: { platforms: [a/b/c/d] }\n`, 'platform', '5:25', /not a platform/, /os\/arch/],
+  // Images
+  [`${head}images: {}\n`, 'no-images', '4:1', /no images/, /repository/],
+  [`${head}images: { My Image: { repository: o/a } }\n`, 'image-name', '4:11', /can't name/, /'my-image'/],
+  [image('').replace('o/a', 'Org/A'), 'repository', '5:20', /can't be a repository/, /'org\/a'/],
+  [image('').replace('o/a', 'o/a:1'), 'repository', '5:20', /has a tag/, /'o\/a'; tags/],
+  [image('').replace('o/a', 'ghcr.io/o/a'), 'repository', '5:20', /names a registry/, /'registry: ghcr\.io'/],
+  [image('').replace('o/a', 'docker.io/o/a'), 'repository', '5:20', /names a registry/, /'o\/a'/],
+  [image('').replace('o/a', 'o//a'), 'repository', '5:20', /can't be a repository/, /joined by \//],
+  [
+    `vars: { o: o }\n${whole.replace('o/b', '"${o}/a"')}`,
+    'duplicate-repository',
+    '5:52',
+    /'a' and 'b' have the same repository 'o\/a'/,
+    /its own/,
+  ],
+  [image('dockerfile: ../Dockerfile'), 'path-outside', '5:37', /outside the source/, /'source'/],
+  [image('context: /srv'), 'path-outside', '5:34', /absolute/, /top of the source/],
+  [image('context: x/../../y'), 'path-outside', '5:34', /outside/, /'source'/],
+  [`${whole}defaults: { dockerfile: /D }\n`, 'path-outside', '5:25', /'dockerfile'/, /source/],
+  [image('args: { GITHUB_TOKEN: x }'), 'secret-arg', '5:33', /looks like a secret/, /'secrets'/],
+  [`${whole}defaults: { args: { apiKey: x } }\n`, 'secret-arg', '5:21', /apiKey/, /id=apiKey/],
+  [image('secrets: [git-token]'), 'secret-name', '5:35', /can't name a secret/, /environment variable/],
+  [image('mirror: "redis:7", source: .'), 'mirror-source', '5:25', /both 'mirror' and 'source'/, /leave out/],
+  [image('mirror: "Redis:7"'), 'reference', '5:33', /not an image reference/, /lower case/],
+  [image('source: "htps://x/y"'), 'source', '5:33', /neither a folder nor a git URL/, /#main:folder/],
+  [image('source: "https://x/y.git#main:../z"'), 'source', '5:55', /'..\/z' lies outside/, /folder/],
+  [image('tags: [feature/x]'), 'tag', '5:32', /'feature\/x' can't be a tag/, /'feature-x'/],
+  // References
+  [image('needs: [bas]').replace('a:', 'base:'), 'unknown-image', '5:36', /no image 'bas'/, /'base'/],
+  [
+    `${whole}groups: { g: { images: [a, zzz], script: x } }\n`,
+    'unknown-image',
+    '5:28',
+    /no image 'zzz'/,
+    /known here: a, b/,
+  ],
+  [`${whole}exports: [{ image: zzz, file: x }]\n`, 'unknown-image', '5:20', /'zzz'/, /a, b/],
+  [`${whole}exports: [{ image: a, file: x }]\n`, 'export-file', '5:29', /all platforms/, /archSuffix/],
+  [`${whole}exports: [{ image: a, file: "\${arch}", plain: x86 }]\n`, 'platform', '5:47', /'x86'/, /os\/arch/],
+  [
+    `${whole}exports: [{ image: a, file: "\${arch}", plain: linux/386 }]\n`,
+    'export-platform',
+    '5:47',
+    /not built for linux\/386/,
+    /linux\/amd64, linux\/arm64/,
+  ],
+  [`${whole}workflows: { w: { exports: [zzz] } }\n`, 'unknown-image', '5:29', /'zzz'/, /a, b/],
+  [
+    `${whole}workflows: { w: { exports: [a] } }\n`,
+    'unknown-export',
+    '5:29',
+    /'exports' says nothing of image 'a'/,
+    /add one/,
+  ],
+  [`${whole}workflows: { w: { disable: [zzz] } }\n`, 'unknown-image', '5:29', /to disable/, /a, b/],
+  [
+    `${whole}workflows: { w: { disable: [a, b] } }\n`,
+    'no-images',
+    '5:19',
+    /every image/,
+    /at least one/,
+    { workflow: 'w' },
+  ],
+  [
+    `${whole}workflows: { release: {} }\n`,
+    'unknown-workflow',
+    '5:1',
+    /no workflow 'relase'/,
+    /'release'/,
+    { workflow: 'relase' },
+  ],
+  [whole, 'unknown-workflow', '1:1', /no workflow 'x'/, /no 'workflows'/, { workflow: 'x' }],
+  [`${whole}assets: { s: { images: ["A B"] } }\n`, 'reference', '5:25', /not an image reference/, /docker\.io/],
+  // Tags
+  [`${whole}tags: [v1+2]\n`, 'tag', '5:8', /can't be a tag/, /'v1-2'/],
+  [`${whole}tags: [""]\n`, 'tag', '5:8', /can't be a tag/, /128/],
+  [`${whole}tags: []\n`, 'empty', '5:1', /'tags' must not be empty/, /develop/],
+  [
+    `${whole}workflows: { w: { tags: ["\${branch}"] } }\n`,
+    'tag',
+    '5:26',
+    /'feature\/x'/,
+    /'feature-x'/,
+    { workflow: 'w', git: { branch: 'feature/x' } },
+  ],
+  [`${whole}archTagSuffix: -x\n`, 'arch-tag-suffix', '5:1', /must contain \$\{arch\}/, /"-x\$\{arch\}"/],
+  [`${whole}archTagSuffix: "/\${arch}"\n`, 'arch-tag-suffix', '5:16', /can't be the end of a tag/, /'-\$\{arch\}'/],
+  [`${whole}archTagSuffix: "-\${tag}"\n`, 'variable-without-value', '5:18', /'tag' has no value/, /./],
+  // Builders
+  [
+    `${whole}builders: [{ name: x, endpoint: local }, { name: x, endpoint: local }]\n`,
+    'duplicate-builder',
+    '5:50',
+    /builders 1 and 2/,
+    /its own/,
+  ],
+  ...[
+    ['unix://var/run/docker.sock', /unix:\/\/\/var\/run\/docker\.sock/],
+    ['/var/run/docker.sock', /unix:\/\/\/var\/run\/docker\.sock/],
+    ['ci@arm-1', /ssh:\/\/ci@arm-1/],
+    ['ssh://', /ssh:\/\/ci@arm-1/],
+    ['ssh://me:secret@arm', /no password/],
+    ['tcp://arm', /tcp:\/\/arm:2376/],
+    ['arm:2375', /tcp:\/\/arm:2375/],
+    ['https://arm:2376/', /tcp:\/\/arm:2376' and 'tls'/],
+    ['context:arm', /context:\/\/name/],
+    ['docker', /'local'/],
+  ].map(
+    ([endpoint, help]): Row => [
+      `${whole}builders: [{ name: x, endpoint: "${endpoint}" }]\n`,
+      'endpoint',
+      '5:33',
+      /is not an endpoint/,
+      help instanceof RegExp ? help : /^$/,
+    ],
+  ),
+  // Registries
+  [`${whole}registry: myorg/images\n`, 'registry', '5:11', /has no host/, /'docker\.io\/myorg\/images'/],
+  [`${whole}registry: https://ghcr.io/acme/\n`, 'registry', '5:11', /host\[:port\]/, /'ghcr\.io\/acme'/],
+  [`${whole}registry: ghcr.io/Acme\n`, 'registry', '5:11', /'Acme'/, /'ghcr\.io\/acme'/],
+  [`${whole}registry: "ghcr.io/acme:1"\n`, 'registry', '5:11', /'acme:1'/, /tags/],
+  [`${whole}registry: "ghcr.io:99999"\n`, 'registry', '5:11', /not the host/, /ghcr\.io/],
+  [`${whole}registry: { listen: "a b" }\n`, 'registry', '5:21', /address to listen at/, /127\.0\.0\.1:5000/],
+  [`${whole}registries: { "https://r.example/v2": {} }\n`, 'registry', '5:15', /not the host/, /'r\.example'/],
+];
+
+test.each(rows)('%j gets %s at %s', (text, code, place, message, help, more) => {
+  const found = diagnose(text, more);
+  const [first] = found;
+  expect(found.map((one) => one.code)).toEqual([code]);
+  expect(`${first?.location?.line}:${first?.location?.column}`).toBe(place);
+  expect(first?.message).toMatch(message);
+  expect(first?.help ?? '').toMatch(help);
+  expect(first?.location?.text).toBe(text.split('\n')[(first?.location?.line ?? 0) - 1]);
+});
+
+test('the underline covers the words', () => {
+  const [first] = diagnose(`${whole}platform: x\n`);
+  expect(first?.location).toMatchObject({
+    line: 5,
+    column: 1,
+    endColumn: 9,
+    text: 'platform: x',
+    file: 'splitbuild.yaml',
+  });
+});
+
+test('all problems of a file are reported at once, in its order, each once', () => {
+  const text = `version: 2
+famly: f
+platforms: [linux/amd64, linux/arm64, linux/amd64]
+vars: { org: "\${orgg}" }
+defaults: { args: { TOKEN: x } }
+images:
+  Base: { repository: "\${org}/base", target: "\${nope}" }
+  dev: { needs: [bas], context: ../x }
+  one: { repository: o/x }
+  two: { repository: o/x, platforms: x }
+groups: { g: { images: [dv], script: x } }
+workflows: { w: { disable: [gone], tags: ["\${typo}"] } }
+builders: [{ name: a, endpoint: nowhere, slots: many }]
+registry: myorg
+`;
+  expect(diagnose(text).map(({ code, severity, location }) => `${location?.line} ${severity} ${code}`)).toEqual([
+    '1 error wrong-type',
+    '1 error missing-key',
+    '2 error unknown-key',
+    '3 error duplicate-platform',
+    '4 error undefined-variable',
+    '5 warning secret-arg',
+    '7 error image-name',
+    '7 error undefined-variable',
+    '8 error missing-key',
+    '8 error unknown-image',
+    '8 error path-outside',
+    '10 error duplicate-repository',
+    '10 error wrong-type',
+    '11 error unknown-image',
+    '12 warning unknown-image',
+    '12 error undefined-variable',
+    '13 error endpoint',
+    '13 error wrong-type',
+    '14 error registry',
+  ]);
+});
+
+test('several YAML errors are reported together', () => {
+  expect(diagnose('a: 1\na: 2\nb: 1\nb: 2\n').map(({ location }) => location?.line)).toEqual([2, 4]);
+});
+
+test('a value that an alias brings is shown where it is written', () => {
+  const [first] = diagnose(`${head}images:\n  a: &a { repository: O/a }\n  b: { <<: *a, repository: o/b }\n`);
+  expect(first).toMatchObject({ code: 'repository', location: { line: 5, column: 23 } });
+});
+
+test('lines and columns are right with CRLF, a byte order mark and wide characters', () => {
+  const [crlf] = diagnose(`${whole}# ü\nplatform: x\n`.replaceAll('\n', '\r\n'));
+  expect(crlf?.location).toMatchObject({ line: 6, column: 1, text: 'platform: x' });
+  const [marked] = diagnose(`\uFEFFversion: 2\n${whole.slice(11)}`);
+  expect(marked?.location).toMatchObject({ line: 1, column: 1, text: 'version: 2' });
+  const [wide] = diagnose(`${whole}vars: { x: "名前 \${nope}" }\n`);
+  expect(wide?.location).toMatchObject({ line: 5, column: 16, endColumn: 23 });
+});
