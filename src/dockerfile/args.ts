@@ -1,6 +1,7 @@
 // The variables that a FROM knows: those above the first one, and the platforms that BuildKit fills in.
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { ParsedDockerfile } from './instructions.ts';
+import type { Problem } from './lines.ts';
 import { lex } from './shell-lexer.ts';
 
 export interface ArgOptions {
@@ -22,7 +23,8 @@ export interface ArgValue {
 }
 
 /** The args that a FROM knows: BuildKit's own, then those above the first FROM, with the values of the build. */
-export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): Args {
+export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): { args: Args; problems: Problem[] } {
+  const problems: Problem[] = [];
   const { platform, buildPlatform = platform, args: given, target } = options;
   const args = new Map<string, ArgValue>();
   const set = (name: string, value: string): unknown =>
@@ -35,14 +37,15 @@ export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): Args 
     set(`${prefix}VARIANT`, of.variant ?? '');
   }
   set('TARGETSTAGE', target || parsed.stages.at(-1)?.name || 'default');
-  for (const { name, value } of parsed.args) {
+  for (const { name, value, range } of parsed.args) {
     if (Object.hasOwn(given, name)) set(name, '');
     else if (value !== undefined) {
       const expanded = expand(value, parsed, args);
       if (expanded.ok) args.set(name, expanded.value);
+      else problems.push({ message: `the value of ARG ${name} can't be read: ${expanded.message}`, range });
     }
   }
-  return args;
+  return { args, problems };
 }
 
 /** Fills a word's variables in. */

@@ -30,7 +30,7 @@ export interface ParsedDockerfile {
   escapeChar: string;
   syntax?: string;
   /** ARGs above the first FROM, in order; only these are known to a FROM. */
-  args: { name: string; value?: string }[];
+  args: { name: string; value?: string; range: Problem['range'] }[];
   stages: Stage[];
   problems: Problem[];
 }
@@ -100,11 +100,13 @@ class Reader {
   private arg(instruction: Instruction): void {
     const words = this.words(instruction);
     if (words.length === 0) this.problem(instruction, 'ARG is given no name');
-    for (const { text } of words) {
+    for (const word of words) {
+      const { text } = word;
+      const range = rangeOf(word);
       const equals = text.indexOf('=');
       if (equals === 0) this.problem(instruction, 'ARG is given no name', 'write ARG NAME=value, without blanks');
-      else if (equals < 0) this.parsed.args.push({ name: text });
-      else this.parsed.args.push({ name: text.slice(0, equals), value: text.slice(equals + 1) });
+      else if (equals < 0) this.parsed.args.push({ name: text, range });
+      else this.parsed.args.push({ name: text.slice(0, equals), value: text.slice(equals + 1), range });
     }
   }
 
@@ -200,6 +202,12 @@ class Reader {
     const range = this.offsets(instruction.getInstructionRange());
     this.parsed.problems.push({ message, range, ...(help ? { help } : {}) });
   }
+}
+
+/** From a word's first character to its last, with any line break between. */
+export function rangeOf({ offsets }: Word): { start: number; end: number } {
+  const start = offsets[0] ?? 0;
+  return { start, end: (offsets.at(-1) ?? start - 1) + 1 };
 }
 
 function slice(word: Word, start: number, end = word.text.length): Word {

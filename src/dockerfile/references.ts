@@ -4,7 +4,7 @@ import { type Diagnostic, fail, type Location, ok, type Result } from '../failur
 import { formatPlatform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { type ArgOptions, type Args, expand, globalArgs, noValue } from './args.ts';
-import { type ParsedDockerfile, parseDockerfile, type Source, type Word } from './instructions.ts';
+import { type ParsedDockerfile, parseDockerfile, rangeOf, type Source, type Word } from './instructions.ts';
 import { lex } from './shell-lexer.ts';
 
 /** An image that a Dockerfile names. */
@@ -56,9 +56,11 @@ interface Base {
 export function readReferences(text: string, options: ReferenceOptions): Result<DockerfileReferences> {
   const parsed = parseDockerfile(text);
   const at = locator(text, options.file);
-  if (parsed.problems.length > 0) {
+  const { args, problems } = globalArgs(parsed, options);
+  problems.push(...parsed.problems);
+  if (problems.length > 0) {
     // What follows an unfinished heredoc or a forgotten backslash is not worth a message each.
-    const diagnostics = parsed.problems
+    const diagnostics = problems
       .sort((a, b) => a.range.start - b.range.start)
       .slice(0, 3)
       .map(({ message, range, help }) => problem('dockerfile-syntax', message, at(range), help));
@@ -66,7 +68,6 @@ export function readReferences(text: string, options: ReferenceOptions): Result<
   }
   const target = findTarget(parsed, options);
   if (!target.ok) return target;
-  const args = globalArgs(parsed, options);
   const bases = parsed.stages.map((stage, index): Base => {
     const expanded = expandImage(stage.image, parsed, args);
     const base = typeof expanded === 'string' ? findBase(parsed, index, expanded) : expanded;
@@ -86,6 +87,10 @@ export function readReferences(text: string, options: ReferenceOptions): Result<
 
   const needed = new Set<number>();
   const errors: Diagnostic[] = [];
+  const tooEarly = ({ from }: Source): void => {
+    const message = `'${from.text}' is a stage that is not built before this instruction`;
+    errors.push(problem('dockerfile-stage-order', message, at(rangeOf(from)), 'move that stage above this one'));
+  };
   const visit = (index: number): void => {
     if (needed.has(index)) return;
     needed.add(index);
@@ -94,11 +99,7 @@ export function readReferences(text: string, options: ReferenceOptions): Result<
     for (const { source, resolved } of own(index)) {
       if (resolved.kind !== 'stage') continue;
       if (resolved.index < index) visit(resolved.index);
-      else {
-        const help = 'move that stage above this one';
-        const message = `'${source.from.text}' is a stage that is not built before this instruction`;
-        errors.push(problem('dockerfile-stage-order', message, at(rangeOf(source.from)), help));
-      }
+      else tooEarly(source);
     }
   };
   visit(target.value);
@@ -214,11 +215,6 @@ function image(value: string, parsed: ParsedDockerfile): Resolved {
   const stage = findStage(parsed, value);
   const reason = `'${value}' is not an image reference${stage === undefined ? '' : `; a stage's name is lower-cased: write ${value.toLowerCase()}`}`;
   return { kind: 'unresolved', value, reason };
-}
-
-function rangeOf({ offsets }: Word): { start: number; end: number } {
-  const start = offsets[0] ?? 0;
-  return { start, end: (offsets.at(-1) ?? start - 1) + 1 };
 }
 
 /** `from=0` of a mount is an image named 0, which nobody means. */
