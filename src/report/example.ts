@@ -53,8 +53,8 @@ export const begun: Event[] = [
     run: 'r1',
     plan,
     builders: [
-      { ...builder, name: 'here' },
-      { ...builder, name: 'graviton' },
+      { ...builder, name: 'here', native: ['linux/amd64'] },
+      { ...builder, name: 'graviton', endpoint: 'ssh://ci@arm-1', emulated: ['linux/arm64'] },
     ],
     lastDurations: { [amd]: 10_000 },
   },

@@ -14,6 +14,8 @@ function log(events: typeof begun, verbose = false): string[] {
 test('a run that succeeds prints starts, ends and the summary, and no output of steps', () => {
   expect(log(succeeded)).toEqual([
     'demo: 3 tasks on here, graviton',
+    '  here      docker 28, native linux/amd64, 1 slot',
+    '  graviton  ssh://ci@arm-1, docker 28, emulated linux/arm64, 1 slot',
     '[base linux/amd64] started on here',
     '[base linux/arm64] started on graviton, emulated',
     '[base linux/amd64] reused (1/3)',

@@ -1,4 +1,5 @@
 // A run as a log that only grows, for CI and pipes: each line says which task it is of.
+import { describeBuilders } from './builders.ts';
 import { formatDuration } from './duration.ts';
 import { explainFailure } from './explain.ts';
 import { paint, type Style } from './paint.ts';
@@ -11,6 +12,9 @@ export interface PlainOptions {
   /** Print output as it comes; else a task's whole output, and only when it fails. */
   verbose: boolean;
 }
+
+/** Lines of output held for a task that may yet fail. */
+const heldLines = 5000;
 
 /** Never writes `\r`, and ANSI only with `color`. */
 export function createPlainReporter(out: Output, { color, verbose }: PlainOptions): Reporter {
@@ -30,6 +34,7 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
         out.write(
           `${state.family}: ${tasks} on ${state.builders.map(({ name }) => name).join(', ') || 'no builder'}\n`,
         );
+        for (const line of describeBuilders(state.builders, color)) out.write(`${line}\n`);
       }
       if (event.type === 'run-finished') for (const line of summarize(state)) out.write(`${line}\n`);
       const task = 'task' in event ? state.tasks.get(event.task) : undefined;
@@ -45,7 +50,7 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
         }
         case 'task-output':
           if (verbose) print(task, cleanLine(event.line));
-          else held.get(id)?.push(cleanLine(event.line));
+          else hold(id, cleanLine(event.line));
           break;
         case 'task-finished':
           held.delete(id);
@@ -70,6 +75,14 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
       held.clear();
     },
   };
+
+  function hold(id: string, line: string): void {
+    const lines = held.get(id);
+    if (!lines) return;
+    lines.push(line);
+    // Shortened by half at a time: to drop one line at each new one would cost as much as the build.
+    if (lines.length > heldLines) lines.splice(0, heldLines / 2, `… ${heldLines / 2} lines or more are left out here`);
+  }
 
   function progress(): string {
     return ` (${count(state, 'done') + count(state, 'reused')}/${state.tasks.size})`;

@@ -10,8 +10,8 @@ const state = begun.reduce(reduce, emptyState);
 test('each task has a row, a bar against its last duration or a spinner, and its last line', () => {
   expect(drawScreen(state, { color: false, now: 5000, columns: 80, rows: 20 })).toEqual([
     'demo  0/3 tasks  5.0 s  on here, graviton',
-    '▶ base linux/amd64 █████░░░░░      5.0 s here',
-    '⠋ base linux/arm64                 5.0 s emulated graviton',
+    '▶ base linux/amd64 █████░░░░░      5.0 s on here',
+    '⠋ base linux/arm64                 5.0 s emulated on graviton',
     '    #5 RUN make',
     '· publish base',
   ]);
@@ -36,7 +36,7 @@ test('no line is wider than a narrow terminal, also with wide characters', () =>
 test('a narrow terminal keeps the name, the bar, the time and the emulation', () => {
   expect(drawScreen(state, { color: false, now: 5000, columns: 40, rows: 20 })).toEqual([
     'demo  0/3 tasks  5.0 s  on here, graviton'.slice(0, 39).concat('…'),
-    '▶ base linux/am… ██░░   5.0 s here',
+    '▶ base linux/am… ██░░   5.0 s on here',
     '⠋ base linux/ar…        5.0 s emulated …',
     '    #5 RUN make',
     '· publish base',

@@ -79,7 +79,7 @@ function row(task: TaskState, nameWidth: number, { color, now, columns }: Screen
     ),
   ];
   if (task.emulated) cells.push(paint('yellow', 'emulated', color));
-  if (running && task.builder) cells.push(task.builder);
+  if (running && task.builder) cells.push(`on ${task.builder}`);
   if (task.status === 'waiting' && task.attempt > 0) cells.push(paint('yellow', 'to be tried again', color));
   return cells.join(' ').trimEnd();
 }

@@ -84,7 +84,7 @@ export function reduce(state: RunState, event: Event): RunState {
       const line = cleanLine(event.line);
       const before = state.tasks.get(event.task);
       const tail = [...(before?.tail ?? []), line].slice(-tailLines);
-      return change(state, event.task, { tail, lastLine: line.trim() === '' ? before?.lastLine : line });
+      return change(state, event.task, { tail, lastLine: saysNothing(line) ? before?.lastLine : line });
     }
     case 'task-reused':
       return change(state, event.task, { status: 'reused', digest: event.digest });
@@ -124,6 +124,11 @@ export function cleanLine(line: string): string {
     .slice(plain.lastIndexOf('\r') + 1)
     .replace(/\t/g, '  ')
     .replace(/\p{Cc}/gu, '');
+}
+
+/** Empty, or one of BuildKit's lines that only number a step: `#6 sha256:…`, `#6 DONE 0.2s`, `#6 ...`. */
+function saysNothing(line: string): boolean {
+  return /^\s*(#\d+ (sha256:[a-f0-9]{64}|DONE [\d.]+s|CACHED|\.\.\.))?\s*$/.test(line);
 }
 
 function change(state: RunState, id: string, changes: Partial<TaskState>): RunState {

@@ -1,5 +1,6 @@
 // A run on a terminal: a live area that is redrawn in place, failures above it, the summary at the end.
 import { createLogUpdate } from 'log-update';
+import { describeBuilders } from './builders.ts';
 import { explainFailure } from './explain.ts';
 import type { Reporter } from './reporter.ts';
 import { drawScreen } from './screen.ts';
@@ -35,6 +36,7 @@ export function createTerminalReporter(stream: NodeJS.WritableStream, options: T
     event(event) {
       if (closed) return;
       state = reduce(state, event);
+      if (event.type === 'run-started') update.persist(describeBuilders(state.builders, options.color).join('\n'));
       if (event.type !== 'task-failed') return;
       const task = state.tasks.get(event.task);
       if (!task) return;
