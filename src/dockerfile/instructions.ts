@@ -190,7 +190,10 @@ class Reader {
 
   private unknown(instruction: Instruction): void {
     const word = this.word(instruction.getInstructionRange()).text;
-    const near = keywords.find((keyword) => distance(keyword, word.toUpperCase()) <= 2);
+    // Of two as near, the one that begins alike: RNU is RUN, not ENV.
+    const far = (keyword: string): number =>
+      distance(keyword, word.toUpperCase()) + (keyword[0] === word[0]?.toUpperCase() ? 0 : 0.5);
+    const [near] = keywords.filter((keyword) => far(keyword) < 3).sort((x, y) => far(x) - far(y));
     this.problem(
       instruction,
       `'${word}' is no instruction`,

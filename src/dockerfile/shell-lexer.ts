@@ -168,6 +168,7 @@ class Lexer {
     if (first === '{' || first === '}' || first === ':') throw new LexError('bad substitution');
     const name = this.name();
     let operator = this.next() ?? '';
+    if (operator === '') throw new LexError("'}' is missing");
     if (operator === '}') return this.get(name) ?? (this.options.keepUnset ? `\${${name}}` : '');
     if (operator === '/') return this.replaced(name);
     const emptyIsUnset = operator === ':';

@@ -1,0 +1,7 @@
+ARG VERSION=3.20.1
+ARG BASE=alpine:${VERSION%.*}
+ARG OWNER REGISTRY=quay.io
+ARG IMAGE=$REGISTRY/${OWNER:-lib}/tool
+FROM $BASE AS a
+FROM $IMAGE:${VERSION//./-}
+COPY --from=a / /

@@ -1,0 +1,2 @@
+ARG X=${:y}
+FROM alpine

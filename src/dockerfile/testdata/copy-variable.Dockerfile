@@ -1,0 +1,3 @@
+ARG X=redis
+FROM alpine
+COPY --from=$X / /

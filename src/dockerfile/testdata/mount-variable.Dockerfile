@@ -1,0 +1,3 @@
+ARG X=redis
+FROM alpine
+RUN --mount=from=$X,target=/x true

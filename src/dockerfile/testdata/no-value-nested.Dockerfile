@@ -1,0 +1,3 @@
+ARG GO
+ARG IMAGE=golang:${GO}
+FROM $IMAGE

@@ -1,0 +1,4 @@
+ARG BASE
+ARG FULL=$BASE:1
+FROM alpine AS a
+FROM ${BASE} AS b

@@ -1,0 +1,2 @@
+ARG X
+FROM alpine:${X:?missing}

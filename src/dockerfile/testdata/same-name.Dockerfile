@@ -1,0 +1,4 @@
+FROM busybox AS busybox
+FROM busybox AS busybox
+FROM nginx
+COPY --from=busybox / /
