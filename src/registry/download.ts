@@ -4,7 +4,7 @@ import { type Failure, ok, type Result } from '../failure.ts';
 import type { Descriptor } from '../image/oci.ts';
 import { hashFor } from './digest.ts';
 import { StreamFailure } from './refusal.ts';
-import type { Exchange, OpenAnswer, Transport } from './transport.ts';
+import { abandon, type Exchange, type OpenAnswer, type Transport } from './transport.ts';
 
 /** Broken connections in a row without a byte between them; each reconnection has the transport's attempts on top. */
 const maxBreaks = 4;
@@ -52,7 +52,7 @@ async function* checked(
     } catch (error) {
       broken = error;
     } finally {
-      answer.body.destroy();
+      abandon(answer.body);
     }
     if (signal.aborted) throw new StreamFailure({ kind: 'cancelled' });
     if (offset >= descriptor.size) break;
@@ -66,7 +66,7 @@ async function* checked(
     if (!again.ok) throw new StreamFailure(again.failure);
     answer = again.value;
     if (answer.status === 206 && !String(answer.headers['content-range']).startsWith(`bytes ${offset}-`)) {
-      answer.body.destroy();
+      abandon(answer.body);
       throw new StreamFailure(wrong(request, 'the registry goes on at another place than it was asked for'));
     }
   }

@@ -24,11 +24,8 @@ export interface Subject {
 }
 
 /** distribution-spec, "Error Codes"; proxies in front of registries answer with anything, so all of it is optional. */
-const errorsSchema = z.looseObject({
-  errors: z
-    .array(z.looseObject({ code: z.string().optional(), message: z.string().optional(), detail: z.unknown() }))
-    .optional(),
-});
+const said = z.string().optional().catch(undefined);
+const errorsSchema = z.looseObject({ errors: z.array(z.looseObject({ code: said, message: said })).optional() });
 
 /** The failure that an answer other than the expected ones stands for. */
 export function refused(
@@ -39,9 +36,8 @@ export function refused(
   const { status } = answer;
   const text = Buffer.from(answer.bytes).toString('utf8');
   const first = parseErrors(text)[0];
-  const said = first?.message ?? '';
   const code = first?.code;
-  const words = [code, said && said !== code ? said : ''].filter(Boolean).join(': ');
+  const words = [code, first?.message === code ? undefined : first?.message].filter(Boolean).join(': ');
   const help =
     code === 'MANIFEST_BLOB_UNKNOWN' ? 'push what the manifest names before it' : helpFor(subject, status, text);
   return fail({

@@ -1,8 +1,8 @@
 // One HTTP exchange with a registry: authorised, retried, redirected. Everything above it speaks of manifests and blobs.
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
-import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { fail, ok, type Result } from '../failure.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
 import type { CredentialStore } from './credentials.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
@@ -100,7 +100,10 @@ export function createTransport(options: TransportOptions): Transport {
       if (url.origin !== first.origin) delete headers.authorization;
       if (exchange.length !== undefined) headers['content-length'] = String(exchange.length);
       if (authorization !== undefined && url.origin === home.origin) headers.authorization = authorization;
-      const body = typeof exchange.body === 'function' ? exchange.body() : exchange.body;
+      const body =
+        typeof exchange.body === 'function'
+          ? Readable.from(marked(exchange.body()), { objectMode: false })
+          : exchange.body;
       const data = await request(url, {
         method: exchange.method,
         headers,
@@ -109,13 +112,15 @@ export function createTransport(options: TransportOptions): Transport {
         signal,
         headersTimeout: exchange.patience ?? 60_000,
       }).catch((error: unknown) => {
-        throw new ConnectionError(url.host, sourceFailure(body, error) ?? error);
+        const mismatch = isMismatch(error);
+        const cause = mismatch ? sourceFailure('the content to upload has another size than was said') : error;
+        throw new ConnectionError(url.host, cause);
       });
       const location = data.headers.location;
       const reads = exchange.method === 'GET' || exchange.method === 'HEAD';
       const redirects = reads && [301, 302, 303, 307, 308].includes(data.statusCode) && typeof location === 'string';
       if (!redirects || hop === maxRedirects) return { url, data };
-      data.body.destroy();
+      await discard(data);
       url = new URL(location, url);
     }
   }
@@ -141,7 +146,7 @@ export function createTransport(options: TransportOptions): Transport {
           return ok({ ...(await readOr(data, read, url.host)), status, headers, url });
         }
         if (isRetriedStatus(status, exchange.method) && !last) {
-          data.body.destroy();
+          await discard(data);
           const after = headers['retry-after'];
           const asked = Array.isArray(after) ? after[0] : after;
           await options.clock.sleep(retryDelay(attempts, asked, options.clock), signal);
@@ -210,7 +215,7 @@ function readWhole(limit: number): (data: Dispatcher.ResponseData) => Promise<{ 
       if (!(chunk instanceof Uint8Array)) continue;
       size += chunk.length;
       if (size > limit) {
-        data.body.destroy();
+        abandon(data.body);
         throw new StreamFailure({
           kind: 'verification',
           message: `a registry's answer is larger than ${limit} bytes`,
@@ -223,18 +228,38 @@ function readWhole(limit: number): (data: Dispatcher.ResponseData) => Promise<{ 
   };
 }
 
-/** A body that could not be read or is too short is no fault of the connection's. */
-function sourceFailure(body: Uint8Array | Readable | undefined, error: unknown): StreamFailure | undefined {
-  if (error instanceof StreamFailure) return error;
-  if (body === undefined || body instanceof Uint8Array || !(error instanceof Error)) return undefined;
-  const mismatch = 'code' in error && error.code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
-  if (!mismatch && (body.errored === null || body.errored !== error)) return undefined;
-  if (!mismatch && 'code' in error && String(error.code).startsWith('UND_ERR')) return undefined;
-  const failure: Failure = {
-    kind: 'system',
-    message: mismatch ? 'the content to upload has another size than was said' : `reading for upload: ${error.message}`,
-  };
-  return new StreamFailure(failure);
+/** Ends a body that is not wanted; undici's complains with an error event, which nobody else would hear. */
+export function abandon(body: Readable): void {
+  body.on('error', () => undefined);
+  body.destroy();
+}
+
+/** Reads past a short body, so that its connection serves again. */
+async function discard(data: Dispatcher.ResponseData): Promise<void> {
+  const short = Number(data.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 64 << 10;
+  if (short) await data.body.dump().catch(() => undefined);
+  else abandon(data.body);
+}
+
+/**
+ * The body with its own errors marked: undici destroys it with the connection's error too, and then nobody could tell
+ * whose fault it was.
+ */
+async function* marked(source: Readable): AsyncGenerator<unknown> {
+  try {
+    for await (const chunk of source) yield chunk;
+  } catch (error) {
+    if (error instanceof StreamFailure) throw error;
+    throw sourceFailure(`reading for upload: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function sourceFailure(message: string): StreamFailure {
+  return new StreamFailure({ kind: 'system', message });
+}
+
+function isMismatch(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
 }
 
 function isLoopback(hostname: string): boolean {

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../../image/oci.ts';
 import { type Answer, type Call, refuse } from './answer.ts';
 import { errorCode } from './disk.ts';
@@ -31,6 +32,8 @@ export interface Uploads {
   close(): Promise<void>;
 }
 
+/** Ms that the question how far an upload is waits for a request that still sends to it. */
+const senderGrace = 1000;
 /** Ms after which an upload that nobody sends to is dropped. */
 const idleLimit = 24 * 3_600_000;
 
@@ -137,6 +140,8 @@ export function openUploads(folder: string, openRepository: (name: string) => Re
       }
       switch (call.method) {
         case 'GET':
+          // Who asks has lost a connection, and what it had on the way may still be coming in.
+          await Promise.race([session.sender?.done, delay(senderGrace, undefined, { ref: false })]);
           return { status: 204, headers: progress(session) };
         case 'PATCH':
           return (await append(session, call)) ?? { status: 202, headers: progress(session) };
