@@ -76,7 +76,12 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
       const registries = join(folder, 'registries.conf');
       if (request.plainHttp) await writeFile(registries, await registriesConf(request.reference, env));
       const done = await buildah(
-        [...buildFlags(request), ...(await ignoreFlag(request.dockerfile)), request.context],
+        [
+          ...buildFlags(request),
+          ...(await cacheFlag(request.dockerfile)),
+          ...(await ignoreFlag(request.dockerfile)),
+          request.context,
+        ],
         signal,
         {
           onLine,
@@ -132,8 +137,7 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
 function buildFlags(request: BuildRequest): string[] {
   return [
     'build',
-    // Else a rebuild of what is unchanged repeats every step, and each base is fetched though it is there.
-    '--layers',
+    // Each base is named by digest: what is there need not be fetched again.
     '--pull=false',
     '--format',
     'oci',
@@ -149,6 +153,15 @@ function buildFlags(request: BuildRequest): string[] {
     ...Object.entries(request.labels ?? {}).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
     ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},type=env,env=${id}`]),
   ];
+}
+
+/**
+ * Steps are taken from earlier builds, but not where a stage begins with `FROM scratch`: there buildah (seen in 1.28) takes a step of
+ * another platform for the same one if its files are the same, and the image gets that platform's name.
+ */
+async function cacheFlag(dockerfile: string): Promise<string[]> {
+  const fromScratch = /^\s*FROM\s+(--\S+\s+)*scratch\b/im.test(await readFile(dockerfile, 'utf8'));
+  return [`--layers=${!fromScratch}`];
 }
 
 /** Buildah does not look for `<Dockerfile>.dockerignore` by itself as BuildKit does. */

@@ -30,6 +30,16 @@ test('a base that the registry could not give just now may be tried again', () =
   expect(buildFailure(1, [line], 'local')).toMatchObject({ kind: 'registry', transient: true });
 });
 
+test('a registry that speaks plain HTTP is not asked again, but told how to be trusted', () => {
+  const line =
+    'failed to solve with frontend dockerfile.v0: failed to create LLB definition: failed to do request: Head "https://10.77.1.11:5000/v2/a/manifests/sha256:17f9": http: server gave HTTP response to HTTPS client';
+  expect(buildFailure(1, [line], 'local')).toMatchObject({
+    kind: 'registry',
+    transient: false,
+    help: expect.stringContaining('http://HOST:PORT'),
+  });
+});
+
 test.each([
   ['denied: requested access to the resource is denied', false, 'docker login r.example'],
   ['Get "https://r.example/v2/": http: server gave HTTP response to HTTPS client', false, 'insecure-registries'],

@@ -6,12 +6,26 @@ const engineLost =
 const registryLost =
   /(failed to (do request|resolve|fetch|copy|authorize|push)|pull access|manifest|received unexpected HTTP status|blob upload).*(connection refused|timeout|EOF|no such host|TLS handshake|50[0234]|429|too ?many ?requests)/i;
 
+const httpsExpected = /server gave HTTP response to HTTPS client/i;
+// Before Docker 23, BuildKit takes a host without a scheme for one of TLS that is not to be checked.
+const insecureHelp =
+  'the registry speaks plain HTTP: add it to the engine’s insecure-registries as "http://HOST:PORT" (daemon.json), or give it TLS';
+
 /** Exit code and last lines of a build that did not succeed. */
 export function buildFailure(exitCode: number, lines: string[], where: string): Failure {
   const end = lines.slice(-15).join('\n');
   if (engineLost.test(end)) {
     const message = `the engine was lost during the build: ${lastWords(lines)}`;
     return { kind: 'engine', transient: true, message, where, help: 'look at the machine and its engine’s log' };
+  }
+  if (httpsExpected.test(end)) {
+    return {
+      kind: 'registry',
+      transient: false,
+      message: `an image could not be fetched: ${lastWords(lines)}`,
+      where,
+      help: insecureHelp,
+    };
   }
   if (registryLost.test(end)) {
     return { kind: 'registry', transient: true, message: `an image could not be fetched: ${lastWords(lines)}`, where };
@@ -29,13 +43,7 @@ export function buildFailure(exitCode: number, lines: string[], where: string): 
 export function pushFailure(reference: string, lines: string[], where: string): Failure {
   const words = lastWords(lines);
   const failure = { kind: 'registry', message: `${reference} can't be pushed: ${words}`, where } as const;
-  if (/server gave HTTP response to HTTPS client/i.test(words)) {
-    return {
-      ...failure,
-      transient: false,
-      help: 'the registry speaks plain HTTP: add it to the engine’s insecure-registries (daemon.json), or give it TLS',
-    };
-  }
+  if (httpsExpected.test(words)) return { ...failure, transient: false, help: insecureHelp };
   if (/denied|unauthorized|authentication required|no basic auth/i.test(words)) {
     const host = reference.split('/')[0];
     return { ...failure, transient: false, help: `log in with an account that may push there: docker login ${host}` };

@@ -27,6 +27,8 @@ const needed = [
   'ssh-keygen',
   'docker-registry',
   'nsenter',
+  'update-binfmts',
+  'iptables',
   'ip',
   'tc',
 ];
@@ -74,8 +76,8 @@ export interface Service {
 }
 
 export interface DockerHost extends Service {
-  /** Of its unix socket, reachable on this machine as all hosts share its files. */
-  endpoint: string;
+  /** Path of its unix socket, which is reachable on this machine as well: all hosts share its files. */
+  socket: string;
   /** Set with `tcp: true`. */
   tcp: string;
 }
@@ -113,7 +115,7 @@ export interface Lab {
   sshConfig: string;
   host(name: string): Host;
   /** A dockerd on this machine's own network, with a bridge of its own. */
-  localDocker(): Promise<DockerHost>;
+  localDocker(options?: { insecureRegistries?: string[] }): Promise<DockerHost>;
   close(): Promise<void>;
 }
 
@@ -125,10 +127,15 @@ export function createLab(subnet: number): Lab {
   const services: Service[] = [];
   const namespaces: string[] = [];
   const bridges = [bridge];
+  const emulationOff = emulationOn();
   tryRun('ip', ['link', 'delete', bridge]);
   run('ip', ['link', 'add', bridge, 'type', 'bridge']);
   run('ip', ['address', 'add', `${address}/24`, 'dev', bridge]);
   run('ip', ['link', 'set', bridge, 'up']);
+  // A Docker Engine on this machine sets the policy of FORWARD to DROP, which br_netfilter applies to what crosses a bridge as well.
+  const forward = ['FORWARD', '-i', bridge, '-j', 'ACCEPT'];
+  tryRun('iptables', ['-D', ...forward]);
+  run('iptables', ['-I', ...forward]);
   run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'id')]);
   run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'hostkey')]);
   const sshConfig = join(folder, 'ssh_config');
@@ -175,7 +182,7 @@ export function createLab(subnet: number): Lab {
     return self;
   }
 
-  async function docker(
+  async function startDocker(
     name: string,
     flags: string[],
     listening: { tcp?: string; namespace?: string } = {},
@@ -198,7 +205,7 @@ export function createLab(subnet: number): Lab {
     };
     const self = service(`dockerd-${name}`, command, answers, listening.namespace);
     await self.start();
-    return { ...self, endpoint: `unix://${socket}`, tcp: listening.tcp ?? '' };
+    return { ...self, socket, tcp: listening.tcp ?? '' };
   }
 
   function host(name: string): Host {
@@ -244,7 +251,7 @@ export function createLab(subnet: number): Lab {
           );
         }
         const listening = tls ? { tcp: `tcp://${own}:2376` } : tcp ? { tcp: `tcp://${own}:2375` } : {};
-        return docker(name, flags, { ...listening, namespace });
+        return startDocker(name, flags, { ...listening, namespace });
       },
       async sshd() {
         mkdirSync('/run/sshd', { recursive: true });
@@ -306,14 +313,17 @@ export function createLab(subnet: number): Lab {
     address,
     sshConfig,
     host,
-    async localDocker() {
+    async localDocker({ insecureRegistries = [] } = {}) {
       const own = `sblab${subnet}d`;
       tryRun('ip', ['link', 'delete', own]);
       run('ip', ['link', 'add', own, 'type', 'bridge']);
       bridges.push(own);
       run('ip', ['address', 'add', `10.79.${subnet}.1/24`, 'dev', own]);
       run('ip', ['link', 'set', own, 'up']);
-      return docker('local', ['--bridge', own, '--iptables=false', '--ip-masq=false']);
+      return startDocker('local', [
+        ...['--bridge', own, '--iptables=false', '--ip-masq=false'],
+        ...insecureRegistries.flatMap((one) => ['--insecure-registry', one]),
+      ]);
     },
     async close() {
       await Promise.all(
@@ -323,6 +333,7 @@ export function createLab(subnet: number): Lab {
         }),
       );
       for (const namespace of namespaces) tryRun('ip', ['netns', 'delete', namespace]);
+      tryRun('iptables', ['-D', ...forward]);
       for (const one of bridges) tryRun('ip', ['link', 'delete', one]);
       const mounts = readFileSync('/proc/self/mounts', 'utf8')
         .split('\n')
@@ -333,7 +344,22 @@ export function createLab(subnet: number): Lab {
         .reverse())
         tryRun('umount', [mount]);
       rmSync(folder, { recursive: true, force: true });
+      emulationOff();
     },
+  };
+}
+
+/** Lets the kernel run arm64 (on x86-64) or amd64 (on arm64) programs by QEMU; gives what undoes it. */
+function emulationOn(): () => void {
+  const registry = '/proc/sys/fs/binfmt_misc';
+  const format = process.arch === 'arm64' ? 'qemu-x86_64' : 'qemu-aarch64';
+  const mounted = existsSync(join(registry, 'register'));
+  if (!mounted) run('mount', ['-t', 'binfmt_misc', 'binfmt_misc', registry]);
+  const enabled = existsSync(join(registry, format));
+  if (!enabled) run('update-binfmts', ['--enable', format]);
+  return () => {
+    if (!enabled) tryRun('update-binfmts', ['--disable', format]);
+    if (!mounted) tryRun('umount', [registry]);
   };
 }
 
@@ -348,6 +374,15 @@ export function answersAt(host: string, port: number): Promise<boolean> {
     probe.once('error', () => done(false));
     probe.once('timeout', () => done(false));
   });
+}
+
+/** Runs the docker client against an engine of the lab. */
+export function docker(host: DockerHost, ...args: string[]): string {
+  return run('docker', ['--host', `unix://${host.socket}`, ...args]);
+}
+
+export function skopeo(...args: string[]): string {
+  return run('skopeo', args);
 }
 
 /** A certificate authority with a server certificate for an address and a client certificate, in a folder. */
