@@ -92,7 +92,12 @@ async function serve(request: IncomingMessage, response: ServerResponse, root: s
   } catch (error) {
     if (error instanceof URIError || errorCode(error) === 'ERR_INVALID_URL') {
       answer = refuse(400, 'NAME_INVALID', 'the path is malformed');
-    } else answer = refuse(500, 'UNKNOWN', `the registry could not do it: ${wordsOf(error)} (${root})`);
+    } else
+      answer = refuse(
+        isFull(error) ? 507 : 500,
+        'UNKNOWN',
+        `the registry could not do it: ${wordsOf(error)} (${root})`,
+      );
   }
   try {
     await send(response, answer, method === 'HEAD');
@@ -100,6 +105,8 @@ async function serve(request: IncomingMessage, response: ServerResponse, root: s
     // The client is gone, or the file is: a broken connection tells so, a short answer would not.
     response.destroy();
   }
+  // What was not read of the request stands before the next one on this connection.
+  request.resume();
 }
 
 async function send(response: ServerResponse, answer: Answer, headOnly: boolean): Promise<void> {
@@ -140,11 +147,13 @@ function listen(server: Server, host: string, port: number): Promise<Result<numb
   });
 }
 
+function isFull(error: unknown): boolean {
+  return errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
+}
+
 function wordsOf(error: unknown): string {
+  if (isFull(error)) return 'the disk is full';
   switch (errorCode(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return 'the disk is full';
     case 'EACCES':
     case 'EPERM':
       return 'no permission';

@@ -52,7 +52,8 @@ export function refused(
 }
 
 export function isTransient(status: number): boolean {
-  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+  // 507: the registry's disk is full, and stays so for longer than a run waits.
+  return status === 408 || status === 429 || (status >= 500 && ![501, 505, 507].includes(status));
 }
 
 function parseErrors(text: string): { code?: string | undefined; message?: string | undefined }[] {
@@ -80,6 +81,8 @@ function helpFor(subject: Subject, status: number, text: string): string | undef
         : undefined;
     case 413:
       return 'the registry, or a proxy in front of it, limits the size of uploads';
+    case 507:
+      return 'make room on the disk of the registry';
     case 429:
       return `${registry} limits how often it may be asked; 'docker login ${registry}' raises the limit on Docker Hub`;
     default:

@@ -165,28 +165,29 @@ export function openUploads(folder: string, openRepository: (name: string) => Re
 
 /** True when the body ended as it should; false when its connection broke, and then what came is kept. */
 async function receive(session: Session, body: Readable): Promise<boolean> {
-  const chunks = body[Symbol.asyncIterator]();
-  for (;;) {
-    let next: IteratorResult<unknown>;
-    try {
-      next = await chunks.next();
-    } catch {
-      return false;
+  let onDisk: { error: unknown } | undefined;
+  try {
+    // Not destroyed where writing fails: the connection is still to carry the answer.
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+      if (!(chunk instanceof Uint8Array)) continue;
+      await writeAt(session.handle, chunk, session.size).catch((error: unknown) => {
+        onDisk = { error };
+        throw error;
+      });
+      session.hash.update(chunk);
+      session.size += chunk.length;
     }
-    if (next.done) return !body.destroyed || body.readableEnded;
-    if (!(next.value instanceof Uint8Array)) continue;
-    const chunk = next.value;
-    for (let written = 0; written < chunk.length; ) {
-      const { bytesWritten } = await session.handle.write(
-        chunk,
-        written,
-        chunk.length - written,
-        session.size + written,
-      );
-      written += bytesWritten;
-    }
-    session.hash.update(chunk);
-    session.size += chunk.length;
+    return !body.destroyed || body.readableEnded;
+  } catch (error) {
+    if (onDisk) throw error;
+    return false;
+  }
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let written = 0; written < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written);
+    written += bytesWritten;
   }
 }
 
