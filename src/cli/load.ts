@@ -69,7 +69,7 @@ export async function loadConfig(options: FamilyOptions): Promise<Result<Config>
     set[pair.slice(0, at)] = pair.slice(at + 1);
   }
   return readConfig(text, {
-    file,
+    file: options.config,
     env: process.env,
     set,
     git: await gitState(resolve(file, '..')),

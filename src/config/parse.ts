@@ -106,6 +106,7 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
   /** The entries of a map; those of merged maps come after its own, which win. */
   const entries = (map: YAMLMap, depth: number): { name: string; key: Node; value: Node | null }[] => {
     const merged: Node[] = [];
+    count += map.items.length;
     const own = map.items.flatMap((pair): { name: string; key: Node; value: Node | null }[] => {
       const key = asNode(pair.key);
       if (!key || !isScalar(key)) {
@@ -120,7 +121,9 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
         if (item) merged.push(item);
       return [];
     });
+    const names = new Set(own.map(({ name }) => name));
     for (const from of merged) {
+      if (count > maxValues) return own;
       if (!isMap(from) || depth > maxDepth || open.has(from)) {
         complain("'<<' merges maps, and no map into itself", spanOfNode(from));
         continue;
@@ -132,7 +135,6 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
   const convert = (written: Node | null, path: (string | number)[], key?: Node): unknown => {
     const node = target(written);
     count += 1;
-    if (count === maxValues + 1) complain('the file holds too much (aliases count as often as they are used)', first);
     if (count > maxValues || (written && !node)) return null;
     const value = written ? spanOfNode(written) : { start: key?.range?.[1] ?? 0, end: key?.range?.[1] ?? 0 };
     const scalar = !node || isScalar(node);
@@ -156,7 +158,9 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
     open.delete(node);
     return data;
   };
-  return convert(root, []);
+  const data = convert(root, []);
+  if (count > maxValues) complain('the file holds too much (aliases count as often as they are used)', first);
+  return data;
 }
 
 const first: Span = { start: 0, end: 1 };

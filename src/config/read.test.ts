@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // The config reader, on the example of the design and on broken files.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';

@@ -23,6 +23,9 @@ export interface DockerOptions {
   env: Readonly<Record<string, string | undefined>>;
 }
 
+/** What `docker info` says where no engine answers. */
+const unansweredSchema = z.looseObject({ ServerErrors: z.array(z.string()).min(1) });
+
 const infoSchema = z.looseObject({
   ServerVersion: z.string().min(1),
   OSType: z.string(),
@@ -78,10 +81,12 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     if (!answered.ok) return answered;
     const info = parse(infoSchema, answered.value.stdout);
     if (!info) {
+      const [told] = parse(unansweredSchema, answered.value.stdout)?.ServerErrors ?? [];
+      const reason = told ?? answered.value.lines.at(-1) ?? 'it said nothing';
       return fail({
         kind: 'engine',
         transient: true,
-        message: `no Docker Engine answers: ${answered.value.lines.at(-1) ?? 'it said nothing'}`,
+        message: `no Docker Engine answers: ${reason}`,
         where: endpoint,
         tried: [`${client.value.program} ${[...flags, ...args].join(' ')}`],
         help:

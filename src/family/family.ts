@@ -4,7 +4,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { expandTemplate } from '../config/template.ts';
 import { type FoundReference, readReferences } from '../dockerfile/references.ts';
-import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
+import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
 import { createSourceFetcher } from './source.ts';
@@ -18,6 +18,7 @@ export interface UpstreamReference {
   reference: string;
   /** UTF-16 offsets in the Dockerfile. */
   range: { start: number; end: number };
+  location: Location;
 }
 
 export interface PlatformBuild {
@@ -96,7 +97,7 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
       builds.push({
         platform,
         args,
-        ...sortReferences(read.value.references, platform, config, byRepository, problems),
+        ...sortReferences(read.value.references, platform, config, byRepository, problems, warnings),
       });
     }
     const upstreams = new Set([
@@ -156,6 +157,7 @@ function sortReferences(
   config: Config,
   byRepository: Map<string, ImageConfig>,
   problems: Diagnostic[],
+  warnings: Diagnostic[],
 ): Pick<PlatformBuild, 'upstreams' | 'externals'> {
   const upstreams: UpstreamReference[] = [];
   const externals: string[] = [];
@@ -179,10 +181,25 @@ function sortReferences(
         platform: formatPlatform(target),
         reference: formatReference(found.reference),
         range: found.range,
+        location: found.location,
       });
-    } else externals.push(formatReference(found.reference));
+    } else {
+      externals.push(formatReference(found.reference));
+      if (image) warnings.push(otherTag(found, image, config));
+    }
   }
   return { upstreams, externals };
+}
+
+function otherTag(found: FoundReference, image: ImageConfig, config: Config): Diagnostic {
+  const tags = image.tags ?? config.tags;
+  return {
+    code: 'other-tag',
+    severity: 'warning',
+    message: `'${found.value ?? found.written}' is not the '${image.name}' of this run, which gets ${tags.length > 1 ? 'the tags' : 'the tag'} ${tags.join(', ')}: it is fetched from its registry`,
+    location: found.location,
+    help: `write :${tags[0] ?? 'latest'}, or an ARG that is given \${tag} under 'args', to build on this run's`,
+  };
 }
 
 /** A reference means the image of this run if it has one of its tags, or the arch tag of one; a digest never does. */
@@ -209,6 +226,7 @@ function missingPlatforms(images: FamilyImage[]): Diagnostic[] {
             code: 'upstream-platform',
             severity: 'error',
             message: `image '${image.name}' for ${formatPlatform(build.platform)} is built on '${upstream.image}', which has no ${upstream.platform} (only ${platforms.join(', ')})`,
+            location: upstream.location,
             help: `add ${upstream.platform} to the platforms of '${upstream.image}', or take it away from '${image.name}'`,
           },
         ];
@@ -231,6 +249,7 @@ function order(images: FamilyImage[]): Result<FamilyImage[]> {
         code: 'cycle',
         severity: 'error',
         message: `images depend on each other in a circle: ${cycle.join(' → ')}`,
+        ...locationOf(path.at(-1), image.name, byName),
         help: "break it at one of these: a FROM, COPY --from or 'needs'",
       });
       return;
@@ -245,6 +264,13 @@ function order(images: FamilyImage[]): Result<FamilyImage[]> {
   };
   for (const image of images) visit(image, []);
   return cycles.length > 0 ? fail({ kind: 'diagnostics', diagnostics: cycles }) : ok(ordered);
+}
+
+/** Where one image's Dockerfile names the other; nowhere if it was `needs` that did. */
+function locationOf(from: string | undefined, to: string, byName: Map<string, FamilyImage>): { location?: Location } {
+  const upstreams = byName.get(from ?? '')?.builds.flatMap((build) => build.upstreams) ?? [];
+  const named = upstreams.find((upstream) => upstream.image === to);
+  return named ? { location: named.location } : {};
 }
 
 function dedupe(diagnostics: Diagnostic[]): Diagnostic[] {

@@ -1,24 +1,21 @@
 // One suite on two registries: ours and, where Debian's docker-registry is installed, that one. It keeps ours honest.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
 import { createRegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
 import { startEmbeddedRegistry } from './embedded.ts';
-import { blobOf, imageManifest, indexManifest, noise, opener, value } from './testing.ts';
+import { blobOf, hasProgram, imageManifest, indexManifest, noise, opener, startDebians, value } from './testing.ts';
 
-const hasDebians = spawnSync('docker-registry', ['--version']).status === 0;
+const hasDebians = hasProgram('docker-registry');
 
 describe.each([
   { name: 'the embedded registry', start: embedded, here: true },
-  { name: 'Debian’s docker-registry', start: debians, here: hasDebians },
+  { name: 'Debian’s docker-registry', start: startDebians, here: hasDebians },
 ])('on $name', ({ start, here }) => {
   const signal = AbortSignal.timeout(60_000);
   const client = createRegistryClient({ plainHttp: () => true, credentials: anonymous });
@@ -161,37 +158,4 @@ describe.each([
 async function embedded(folder: string): Promise<{ address: string; stop(): Promise<void> }> {
   const started = value(await startEmbeddedRegistry({ root: folder }));
   return { address: started.address, stop: started.close };
-}
-
-async function debians(folder: string): Promise<{ address: string; stop(): Promise<void> }> {
-  const address = `127.0.0.1:${await freePort()}`;
-  const file = join(folder, 'config.yml');
-  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } };
-  // JSON is YAML.
-  await writeFile(file, JSON.stringify({ version: '0.1', log: { level: 'error' }, storage, http: { addr: address } }));
-  const child: ChildProcess = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
-  const ended = new Promise((done) => child.once('exit', done));
-  for (let tries = 0; tries < 100; tries += 1) {
-    const up = await fetch(`http://${address}/v2/`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (up) break;
-    await delay(50);
-  }
-  return {
-    address,
-    stop: async () => {
-      child.kill();
-      await ended;
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  return typeof address === 'object' && address ? address.port : 0;
 }

@@ -1,7 +1,12 @@
-// What the tests of this folder share: a scripted HTTP server, and small images with digests.
+// What the tests of this folder share: a scripted HTTP server, Debian's registry, and small images.
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Result } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
@@ -108,4 +113,42 @@ export function instantClock(): { now(): number; sleep(ms: number): Promise<void
     random: () => 0,
     slept,
   };
+}
+
+/** Debian's docker-registry on a free port of loopback, its data below `folder`. */
+export async function startDebians(folder: string): Promise<{ address: string; stop(): Promise<void> }> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const file = join(folder, 'config.yml');
+  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } };
+  // JSON is YAML.
+  await writeFile(file, JSON.stringify({ version: '0.1', log: { level: 'error' }, storage, http: { addr: address } }));
+  const child = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
+  const ended = new Promise((done) => child.once('exit', done));
+  for (let tries = 0; tries < 100; tries += 1) {
+    const up = await fetch(`http://${address}/v2/`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (up) break;
+    await delay(50);
+  }
+  return {
+    address,
+    stop: async () => {
+      child.kill();
+      await ended;
+    },
+  };
+}
+
+export function hasProgram(name: string, ask = '--version'): boolean {
+  return spawnSync(name, [ask]).status === 0;
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  return typeof address === 'object' && address ? address.port : 0;
 }

@@ -11,7 +11,7 @@ import { createRegistryClient, type RegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
 import { startEmbeddedRegistry } from './embedded.ts';
 import { failureOf } from './refusal.ts';
-import { blobOf, instantClock, noise, opener, scriptedServer, value } from './testing.ts';
+import { blobOf, hasProgram, instantClock, noise, opener, scriptedServer, startDebians, value } from './testing.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const repository = 'team/app';
@@ -110,8 +110,8 @@ describe('a download', () => {
 });
 
 describe('an upload', () => {
-  test('through a connection that is cut arrives, and sends no byte twice that arrived', async () => {
-    const { registry, sent } = await behindCuttingProxy([4_000_000, 9_000_000]);
+  test('through a connection that is cut arrives, and goes on where it was', async () => {
+    const { registry, sent } = await behindCuttingProxy(startOurs, [4_000_000, 9_000_000]);
     const offsets: number[] = [];
     const open = opener(large);
     const counted = (offset: number): Readable => {
@@ -126,6 +126,17 @@ describe('an upload', () => {
     expect(offsets[2]).toBeGreaterThan(offsets[1] ?? 0);
     expect(sent()).toBeLessThan(large.length * 1.5);
   });
+
+  // Docker's registry up to 2.8 drops an upload whose PATCH broke: its `_state` says another offset than its file has.
+  test.runIf(hasProgram('docker-registry'))(
+    'through a cut connection arrives at Debian’s registry, from the start',
+    async () => {
+      const { registry } = await behindCuttingProxy(startDebians, [4_000_000, 9_000_000]);
+      value(await client().putBlob({ registry, repository }, blobOf(large), opener(large), signal));
+      const stream = value(await client().getBlob({ registry, repository }, blobOf(large), signal));
+      expect((await buffer(stream)).equals(large)).toBe(true);
+    },
+  );
 
   test('whose registry forgot it begins anew', async () => {
     let broken = false;
@@ -182,16 +193,21 @@ describe('an upload', () => {
   });
 });
 
-/** The embedded registry behind a proxy that cuts the n-th large connection after so many bytes. */
-async function behindCuttingProxy(cuts: number[]): Promise<{ registry: string; sent(): number }> {
+async function startOurs(root: string): Promise<{ address: string; stop(): Promise<void> }> {
+  const { address, close } = value(await startEmbeddedRegistry({ root }));
+  return { address, stop: close };
+}
+
+/** A registry behind a proxy that cuts one connection after the other, when it has carried so many bytes. */
+async function behindCuttingProxy(start: typeof startOurs, cuts: number[]) {
   const root = await mkdtemp(join(tmpdir(), 'transfers-'));
   ends.push(() => rm(root, { recursive: true, force: true }));
-  const registry = value(await startEmbeddedRegistry({ root }));
-  ends.push(registry.close);
+  const { address: behind, stop } = await start(root);
+  ends.push(stop);
   let sent = 0;
   const sockets = new Set<Socket>();
   const proxy = createServer((down) => {
-    const up = connect(registry.port, registry.host);
+    const up = connect(Number(behind.split(':')[1]), '127.0.0.1');
     let here = 0;
     for (const socket of [down, up]) {
       sockets.add(socket);
