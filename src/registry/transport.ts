@@ -93,6 +93,8 @@ export function createTransport(options: TransportOptions): Transport {
   ): Promise<{ url: URL; data: Dispatcher.ResponseData }> {
     const home = originOf(exchange.registry, options.plainHttp);
     const first = new URL(exchange.target, home);
+    // A registry that doesn't know of the TLS in front of it gives out http addresses of itself.
+    if (first.host === home.host) first.protocol = home.protocol;
     let url = first;
     for (let hop = 0; ; hop += 1) {
       const headers: Record<string, string> = { 'user-agent': options.userAgent, ...exchange.headers };

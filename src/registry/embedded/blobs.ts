@@ -17,7 +17,7 @@ export async function blobRoute(call: Call, repository: Repository): Promise<Ans
     etag: `"${digest}"`,
   };
   const file = repository.blobFile(digest);
-  const range = parseRange(call.headers.range, size);
+  const range = call.method === 'GET' ? parseRange(call.headers.range, size) : undefined;
   if (range === undefined) return { status: 200, headers, body: { file, start: 0, end: size } };
   if (range === 'unsatisfiable') {
     return refuse(416, 'RANGE_INVALID', `the blob has ${size} bytes`, { 'content-range': `bytes */${size}` });

@@ -5,6 +5,8 @@ import { dirname, join, relative } from 'node:path';
 
 /** Makes a directory's entries (a rename, a new file) survive a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
+  // Windows doesn't open folders, and its NTFS journals renames.
+  if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

@@ -16,15 +16,19 @@ const ours = new Set<string>();
 /** Takes `root/.lock`; the value gives it back. A lock whose process is dead is taken over. */
 export async function lockFolder(root: string): Promise<Result<() => Promise<void>>> {
   const file = join(root, '.lock');
-  const me: Holder = { pid: process.pid, host: hostname(), ...(await startOf(process.pid)) };
   const draft = join(root, `.lock-${randomBytes(6).toString('hex')}`);
-  if (ours.has(file)) return held(file, me);
-  await writeFile(draft, JSON.stringify(me), { flag: 'wx' });
+  if (ours.has(file)) return held(file, { pid: process.pid, host: hostname() });
+  // Before anything is awaited, or two calls of this process would take each other's lock for a stale one.
+  ours.add(file);
+  let taken = false;
   try {
+    const me: Holder = { pid: process.pid, host: hostname(), ...(await startOf(process.pid)) };
+    await writeFile(draft, JSON.stringify(me), { flag: 'wx' });
     for (let tries = 0; ; tries += 1) {
       try {
         // link, unlike rename, fails where the name is taken, and the lock is never seen half-written.
         await link(draft, file);
+        taken = true;
         break;
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw error;
@@ -36,8 +40,8 @@ export async function lockFolder(root: string): Promise<Result<() => Promise<voi
     }
   } finally {
     await rm(draft, { force: true });
+    if (!taken) ours.delete(file);
   }
-  ours.add(file);
   return ok(async () => {
     await rm(file, { force: true });
     ours.delete(file);

@@ -206,7 +206,8 @@ async function mount(
   try {
     await link(source.blobFile(digest), repository.blobFile(digest));
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
+    // Deleted meanwhile, linked too often, or a file system without hard links.
+    if (['ENOENT', 'EMLINK', 'EPERM', 'ENOTSUP'].includes(errorCode(error) ?? '')) return undefined;
     if (errorCode(error) !== 'EEXIST') throw error;
   }
   await repository.settle(digest);
