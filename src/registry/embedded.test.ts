@@ -1,7 +1,7 @@
 // The embedded registry over plain HTTP requests: what the distribution-spec asks of it, and what it leaves on disk.
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '../image/digest.ts';
@@ -221,62 +221,6 @@ describe('a name', () => {
     for (const name of names) {
       expect(await (await call(`/v2/${name}/manifests/v1`)).json()).toMatchObject({ annotations: { name } });
     }
-  });
-});
-
-describe('the folder', () => {
-  const other = join(import.meta.dirname, 'embedded.ts');
-
-  test('is served by one at a time, and told by whom', async () => {
-    const second = await startEmbeddedRegistry({ root });
-    expect(second).toMatchObject({
-      ok: false,
-      failure: { kind: 'system', message: expect.stringContaining(`${process.pid}`) },
-    });
-    const script = `const { startEmbeddedRegistry } = await import(${JSON.stringify(other)});
-      console.log(JSON.stringify(await startEmbeddedRegistry({ root: ${JSON.stringify(root)} })));`;
-    const third = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-    expect(JSON.parse(third.stdout)).toMatchObject({
-      ok: false,
-      failure: { kind: 'system', message: `process ${process.pid} already serves this registry folder` },
-    });
-  });
-
-  test('can be read while another process writes', async () => {
-    await pushImage('a', 'v1');
-    const reader = value(await startEmbeddedRegistry({ root, readOnly: true }));
-    await pushImage('a', 'v2');
-    const get = (path: string, method = 'GET') => fetch(`http://${reader.address}${path}`, { method });
-    expect(await (await get('/v2/a/tags/list')).json()).toEqual({ name: 'a', tags: ['v1', 'v2'] });
-    expect((await get('/v2/a/manifests/v1', 'DELETE')).status).toBe(405);
-    await reader.close();
-  });
-
-  test('of a process that was killed is taken over, and its uploads are swept', async () => {
-    await registry.close();
-    const script = `const { startEmbeddedRegistry } = await import(${JSON.stringify(other)});
-      const { value } = await startEmbeddedRegistry({ root: ${JSON.stringify(root)} });
-      await fetch('http://' + value.address + '/v2/a/blobs/uploads/', { method: 'POST' });
-      console.log('up');`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await new Promise((done) => child.stdout.once('data', done));
-    child.kill('SIGKILL');
-    await new Promise((done) => child.once('exit', done));
-    expect(await readdir(join(root, '.uploads'))).toHaveLength(1);
-    registry = value(await startEmbeddedRegistry({ root }));
-    expect(await readdir(join(root, '.uploads'))).toEqual([]);
-  });
-
-  test('of a process whose pid another one has now is taken over', async () => {
-    await registry.close();
-    const holder = { pid: process.ppid, host: hostname(), started: '1' };
-    await writeFile(join(root, '.lock'), JSON.stringify(holder));
-    const stale = process.platform === 'linux';
-    const started = await startEmbeddedRegistry({ root });
-    expect(started.ok).toBe(stale);
-    if (started.ok) registry = started.value;
   });
 });
 

@@ -132,7 +132,12 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
     describe: async (digest) => {
       const known = described.get(digest);
       if (known) return known;
-      const made = describe(await readFile(blobFile(digest)));
+      const bytes = await readFile(blobFile(digest)).catch((error: unknown) => {
+        if (isAbsence(error)) return undefined;
+        throw error;
+      });
+      if (!bytes) return {};
+      const made = describe(bytes);
       described.set(digest, made);
       return made;
     },
