@@ -51,7 +51,7 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
       prettyErrors: false,
       logLevel: 'error',
     });
-    for (const { code, message, pos } of document.errors) {
+    for (const { code, message, pos } of [...document.errors].sort((a, b) => a.pos[0] - b.pos[0])) {
       const span = { start: pos[0], end: pos[1] };
       // One slip of the pen makes several errors in its line: the first is the cause.
       if (errors.some(({ location }) => location?.line === locate(span).line)) continue;
@@ -65,7 +65,7 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
     const value = toData(document.contents, targetsOf(document.contents), spots, (message, span, help) =>
       errors.push(problem('error', message, span, help)),
     );
-    if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
+    if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors.sort(byPlace) });
     return ok({ text, value, spot: (path) => spots.get(path.join('\0')), locate, warnings });
   } catch (error) {
     // The parser recurses: a file of nothing but brackets ends its stack.
@@ -128,7 +128,10 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
         complain("'<<' merges maps, and no map into itself", spanOfNode(from));
         continue;
       }
-      for (const entry of entries(from, depth + 1)) if (!own.some(({ name }) => name === entry.name)) own.push(entry);
+      for (const entry of entries(from, depth + 1)) {
+        if (!names.has(entry.name)) own.push(entry);
+        names.add(entry.name);
+      }
     }
     return own;
   };
@@ -184,6 +187,11 @@ function locationOf(text: string, counter: LineCounter, file: string, span: Span
   return { file, line: Math.max(1, line), column, endColumn, text: row };
 }
 
+/** In a flow map or list, the brace of a `${` that is not in quotes opens another map. */
+function isBareInFlow(before: string): boolean {
+  return /[{[]/.test(before) && /[:,[{] *[^\s"',:[{]*$/.test(before.slice(-200));
+}
+
 /** What yaml says in the words of its own machinery, in words of the file. */
 function plainWords(code: string, message: string): string {
   switch (code) {
@@ -202,9 +210,14 @@ function helpFor(code: string, line: string): string | undefined {
   if (code === 'TAB_AS_INDENT') return 'indent with spaces';
   if (code === 'DUPLICATE_KEY') return 'keep one of the two';
   if (code === 'MULTIPLE_DOCS') return 'one file is one family: write the second one in a file of its own';
-  // In a flow map, `${` opens another map.
-  if (/[{[].*[:,[] *[^"'\s,]*\$\{/.test(line))
+  if (line.length < 10_000 && [...line.matchAll(/\$\{/g)].some(({ index }) => isBareInFlow(line.slice(0, index))))
     return 'inside { } and [ ], put a value with a variable in quotes: "${name}"';
   if (code === 'BLOCK_AS_IMPLICIT_KEY') return "put a value with ': ' in quotes, or begin a new line";
   return undefined;
+}
+
+/** The order of the file. */
+export function byPlace(a: Diagnostic, b: Diagnostic): number {
+  const [one, two] = [a.location, b.location];
+  return (one?.line ?? 0) - (two?.line ?? 0) || (one?.column ?? 0) - (two?.column ?? 0);
 }

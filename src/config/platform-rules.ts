@@ -26,6 +26,8 @@ const architectures = [
 
 /** As splitbuild writes it everywhere; undefined if it is none. */
 export function parsed(text: string): string | undefined {
+  // parsePlatform looks names up in an object, where `constructor` and the like are found as well.
+  if (text.split('/').some((part) => part in Object.prototype)) return undefined;
   const platform = parsePlatform(text);
   if (!platform.ok) return undefined;
   const { os, architecture } = platform.value;

@@ -1,6 +1,6 @@
 // Collects what is wrong with a config, each problem at its place in the file; the reader returns them all at once.
 import type { Diagnostic } from '../failure.ts';
-import type { ParsedFile, Path, Span } from './parse.ts';
+import { byPlace, type ParsedFile, type Path, type Span } from './parse.ts';
 
 /** What of the value at a path is underlined: itself, its key, both, or words that it holds. */
 export type Place = 'value' | 'key' | 'pair' | { words: string };
@@ -59,9 +59,4 @@ function spanOf(parsed: ParsedFile, path: Path, at: Place): Span {
   if (key && (at === 'key' || !scalar)) return key;
   if (key && at === 'pair') return { start: key.start, end: Math.max(key.end, value.end) };
   return scalar || path.length > 0 ? value : { start: value.start, end: value.start + 1 };
-}
-
-function byPlace(a: Diagnostic, b: Diagnostic): number {
-  const [one, two] = [a.location, b.location];
-  return (one?.line ?? 0) - (two?.line ?? 0) || (one?.column ?? 0) - (two?.column ?? 0);
 }

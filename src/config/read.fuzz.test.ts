@@ -66,7 +66,7 @@ test('any text of YAML punctuation', () => {
   );
   fc.assert(
     fc.property(fc.array(marks, { maxLength: 40 }), (parts) => survives(parts.join(''))),
-    { numRuns: 2000 },
+    { numRuns: 400 },
   );
 });
 
@@ -82,7 +82,7 @@ test('any tree of the keys of a config', () => {
     fc.property(fc.dictionary(words, trees), fc.constantFrom(undefined, 'a', 'x'), (value, workflow) =>
       survives(stringify(value), workflow === undefined ? {} : { workflow }),
     ),
-    { numRuns: 2000 },
+    { numRuns: 400 },
   );
 });
 
@@ -101,7 +101,7 @@ test('a sound config with one value exchanged for any other', () => {
     fc.property(fc.constantFrom(...Object.keys(sound)), trees, (key, value) =>
       survives(stringify({ ...sound, [key]: value })),
     ),
-    { numRuns: 1000 },
+    { numRuns: 300 },
   );
 });
 

@@ -1,32 +1,218 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
-// The config reader, on the example of the design and on broken files.
+// The config reader on sound files: the example of the design, workflows, variables and defaults. Broken files are in
+// bad-configs.test.ts, any others in read.fuzz.test.ts.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readConfig } from './read.ts';
-import { jsonSchema } from './schema.ts';
+import { formatPlatform } from '../image/platform.ts';
+import type { Config } from './config.ts';
+import { type ReadOptions, readConfig } from './read.ts';
+import { expandTemplate } from './template.ts';
 
-const options = { file: 'splitbuild.yaml', env: {}, set: {} };
+const options: ReadOptions = { file: '/work/splitbuild.yaml', env: {}, set: {}, now: new Date('2026-03-04T23:00:00Z') };
+const example = readFileSync(new URL('./testdata/hysds.yaml', import.meta.url), 'utf8');
+const head = 'version: 1\nfamily: f\nplatforms: [linux/amd64, linux/arm64/v8]\n';
 
-test('an unknown key is an error at the key itself', () => {
-  const result = readConfig('version: 1\nfamily: f\nplatforms: [linux/amd64]\nplatform: x\nimages: {}\n', options);
-  expect(result).toMatchObject({
-    ok: false,
-    failure: { diagnostics: [{ code: 'unknown-key', location: { line: 4, column: 1, endColumn: 9 } }] },
+function read(text: string, more: Partial<ReadOptions> = {}): Config {
+  const result = readConfig(text, { ...options, ...more });
+  if (!result.ok) throw new Error(JSON.stringify(result.failure, undefined, 1));
+  return result.value;
+}
+
+test('the example of the design is read as it is meant', () => {
+  const config = read(example);
+  expect(config.family).toBe('hysds');
+  expect(config.platforms.map(formatPlatform)).toEqual(['linux/amd64', 'linux/arm64']);
+  expect(config.images.map(({ name }) => name)).toEqual([
+    'base',
+    'dev',
+    'pge-base',
+    'verdi',
+    'rabbitmq',
+    'elasticsearch',
+  ]);
+  expect(config.images[1]).toEqual({
+    name: 'dev',
+    repository: 'hysds/dev',
+    source: { kind: 'git', url: 'https://github.com/hysds/puppet-hysds_dev.git', ref: 'develop' },
+    dockerfile: 'docker/Dockerfile',
+    context: '.',
+    args: { ORG: 'hysds', BRANCH: 'develop', TAG: '${tag}' },
+    needs: ['base'],
+    platforms: config.platforms,
+    secrets: [],
+    mode: 'native',
   });
-});
-
-test('variables are expanded and those of an image are left for later', () => {
-  const text =
-    'version: 1\nfamily: f\nplatforms: [amd64]\nvars: {org: o}\nimages: {a: {repository: "${org}/a", args: {T: "${tag}"}}}\n';
-  expect(readConfig(text, options)).toMatchObject({
-    ok: true,
-    value: {
-      images: [{ repository: 'o/a', args: { T: '${tag}' }, platforms: [{ os: 'linux', architecture: 'amd64' }] }],
+  expect(config.images.map(({ mode }) => mode).filter((mode) => mode === 'emulated')).toHaveLength(1);
+  expect(config.images[5]?.mirror).toBe('docker.io/elasticsearch:7.9.3');
+  expect(config.groups.verdi_pge_base?.script).toBe(
+    './build_docker.sh ${archTag} hysds docker develop ${tag} ${archTag} develop',
+  );
+  expect(config.exports).toEqual([
+    { image: 'verdi', file: 'hysds-verdi-${tag}${archSuffix}.tar.gz', plain: 'linux/amd64' },
+  ]);
+  expect(config.assets.support?.deploy).toEqual({ 'github-release': 'hysds/hysds-dockerfiles' });
+  expect(config.tags).toEqual(['latest']);
+  expect(config.builders.map(({ name, slots }) => [name, slots])).toEqual([
+    ['here', undefined],
+    ['graviton', 4],
+  ]);
+  expect(config.registry).toEqual({ kind: 'embedded' });
+  expect(config.ci).toEqual({
+    circleci: {
+      image: 'docker:24.0.9-git',
+      resourceClass: { 'linux/amd64': 'medium', 'linux/arm64': 'arm.medium' },
+      contexts: ['docker-hub-creds', 'git-oauth-token'],
     },
   });
+  expect(config.warnings.map(({ message }) => message)).toEqual(
+    ['mozart', 'metrics', 'grq', 'cont_int'].map((name) => `no image '${name}' in this config to disable`),
+  );
 });
 
-test('the published JSON Schema is the one of the code', () => {
-  const file = new URL('../../schema/splitbuild.schema.json', import.meta.url);
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(JSON.stringify(jsonSchema())));
+test('--set wins over the variables of the file', () => {
+  const config = read(example, { set: { org: 'acme' } });
+  expect(config.images[0]?.repository).toBe('acme/base');
+});
+
+test('no workflow is chosen by itself; a chosen one gives the tags', () => {
+  expect(read(example).tags).toEqual(['latest']);
+  expect(read(example, { workflow: 'develop' }).tags).toEqual(['develop']);
+  expect(read(example, { workflow: 'release', git: { tag: 'v6.1' } }).tags).toEqual(['v6.1', 'latest']);
+});
+
+test('tags of workflows keep the names of git, for a CI job to come', () => {
+  const config = read(example, { workflow: 'release', git: { tag: 'v6.1' } });
+  expect(config.workflows.release?.tags).toEqual(['${gitTag}', 'latest']);
+});
+
+test('what the chosen workflow disables is left out everywhere, and unset variables in it are no matter', () => {
+  const text = `${head}images:
+  a: { repository: o/a }
+  b: { repository: o/b, needs: [a], target: "\${gitTag}", source: "\${env:NOPE}" }
+  c: { repository: o/c, needs: [b, a] }
+groups: { one: { images: [a, b], script: x }, two: { images: [b], script: x } }
+exports: [{ image: a, file: "a\${arch}" }, { image: b, file: "b\${arch}" }, { image: c, file: "c\${arch}" }]
+workflows: { w: { disable: [b], exports: [c, b] } }
+`;
+  const config = read(text, { workflow: 'w' });
+  expect(config.images.map(({ name, needs }) => [name, needs])).toEqual([
+    ['a', []],
+    ['c', ['a']],
+  ]);
+  expect(config.groups).toEqual({ one: { images: ['a'], script: 'x' } });
+  expect(config.exports.map(({ image }) => image)).toEqual(['c']);
+});
+
+test('two images of which the workflow leaves one out may share a repository', () => {
+  const text = `${head}images: { a: { repository: o/a }, b: { repository: o/a } }\nworkflows: { w: { disable: [a] } }\n`;
+  expect(read(text, { workflow: 'w' }).images.map(({ name }) => name)).toEqual(['b']);
+});
+
+test('dockerfile and context are both paths from the source', () => {
+  const text = `${head}defaults: { context: ctx }\nimages:
+  a: { repository: o/a }
+  b: { repository: o/b, context: ./x/, dockerfile: docker/../D }
+  c: { repository: o/c, source: ../c, context: . }
+`;
+  expect(read(text).images.map(({ context, dockerfile }) => [context, dockerfile])).toEqual([
+    ['ctx', 'ctx/Dockerfile'],
+    ['x/', 'D'],
+    ['.', 'Dockerfile'],
+  ]);
+  expect(read(text).images[2]?.source).toEqual({ kind: 'folder', path: '/c' });
+});
+
+test.each([
+  ['https://github.com/a/b.git', { kind: 'git', url: 'https://github.com/a/b.git', ref: 'HEAD' }],
+  ['git@github.com:a/b.git#v1:sub/dir', { kind: 'git', url: 'git@github.com:a/b.git', ref: 'v1', subdir: 'sub/dir' }],
+  ['ssh://git@h/a#:x', { kind: 'git', url: 'ssh://git@h/a', ref: 'HEAD', subdir: 'x' }],
+  ['./x', { kind: 'folder', path: '/work/x' }],
+])('the source %s', (written, source) => {
+  expect(read(`${head}images: { a: { repository: o/a, source: "${written}" } }`).images[0]?.source).toEqual(source);
+});
+
+test.each([
+  ['docker.io/org', { kind: 'remote', host: 'docker.io', prefix: 'org' }],
+  ['localhost:5000', { kind: 'remote', host: 'localhost:5000' }],
+  ['"[::1]:5000/a/b"', { kind: 'remote', host: '[::1]:5000', prefix: 'a/b' }],
+  ['{ listen: "0.0.0.0:5000" }', { kind: 'embedded', listen: '0.0.0.0:5000' }],
+])('the registry %s', (written, registry) => {
+  const config = read(
+    `${head}images: { a: { repository: o/a } }\nregistry: ${written}\nregistries: { "r:1": { ca: x } }\n`,
+  );
+  expect(config.registry).toEqual(registry);
+  expect(config.registries).toEqual({ 'r:1': { ca: 'x' } });
+});
+
+test.each([
+  'local',
+  'unix:///run/docker.sock',
+  'ssh://ci@arm-1',
+  'ssh://arm:2222/run/d.sock',
+  'tcp://10.0.0.1:2376',
+  'tcp://[::1]:2376',
+  'context://arm',
+])('the endpoint %s', (endpoint) => {
+  const text = `${head}images: { a: { repository: o/a } }\nbuilders: [{ name: x, endpoint: "${endpoint}" }]\n`;
+  expect(read(text).builders).toEqual([{ name: 'x', endpoint, engine: 'docker' }]);
+});
+
+test('numbers in variables and build arguments are taken as they are written', () => {
+  const text = `${head}vars: { v: 3.10, on: True }\nimages: { a: { repository: "o/a\${v}", args: { A: 1.20, B: "\${on}", C: 0x1F } } }\n`;
+  expect(read(text).images[0]).toMatchObject({ repository: 'o/a3.10', args: { A: '1.20', B: 'True', C: '0x1F' } });
+});
+
+test('an escaped variable is a literal in every field, also by way of a variable', () => {
+  const text = `${head}vars: { v: "$\${tag}" }\nimages:\n  a: { repository: o/a, target: "$\${v}", args: { A: "$\${tag} \${v} \${tag}", B: "$$" } }\n`;
+  const [image] = read(text).images;
+  expect(image?.target).toBe('${v}');
+  const values = { tag: 'T', arch: '', archSuffix: '', archTag: '', platform: '' };
+  expect(expandTemplate(image?.args.A ?? '', values)).toBe('${tag} ${tag} T');
+  expect(expandTemplate(image?.args.B ?? '', values)).toBe('$');
+});
+
+test('what comes from outside is never taken for a variable', () => {
+  const text = `${head}images: { a: { repository: o/a, target: "\${env:X}", args: { A: "\${env:X} \${branch}" } } }\n`;
+  const [image] = read(text, { env: { X: '${tag}$$' }, git: { branch: '${arch}' } }).images;
+  expect(image?.target).toBe('${tag}$$');
+  expect(expandTemplate(image?.args.A ?? '', { tag: 'T', arch: 'A' })).toBe('${tag}$$ ${arch}');
+});
+
+test('the date is that of the run, and git gives branch, tag and commit', () => {
+  const text = `${head}tags: ["\${date}", "\${gitTag}", "\${branch}-\${commit}"]\nimages: { a: { repository: o/a } }\n`;
+  const git = { tag: 'v1', branch: 'main', commit: 'c0ffee' };
+  expect(read(text, { git }).tags).toEqual(['2026-03-04', 'v1', 'main-c0ffee']);
+});
+
+test("an image's own tags may use the first tag of the run", () => {
+  const text = `${head}tags: [v1, latest]\nimages: { a: { repository: o/a, tags: ["\${tag}-cuda"] }, b: { repository: o/b } }\n`;
+  expect(read(text).images.map(({ tags }) => tags)).toEqual([['v1-cuda'], undefined]);
+});
+
+test('tags of the file are no matter where the chosen workflow has its own', () => {
+  const text = `${head}tags: ["\${gitTag}"]\nimages: { a: { repository: o/a } }\nworkflows: { w: { tags: [x] } }\n`;
+  expect(read(text, { workflow: 'w' }).tags).toEqual(['x']);
+});
+
+test('platforms, secrets, arguments and mode come from the image, else from the defaults, else from the top', () => {
+  const text = `${head}mode: emulated\ndefaults: { platforms: [amd64], secrets: [s], args: { A: a, B: b }, mode: native }
+images: { a: { repository: o/a }, b: { repository: o/b, platforms: [arm64], secrets: [], args: { B: c }, mode: emulated } }\n`;
+  const [a, b] = read(text).images;
+  expect(a).toMatchObject({ secrets: ['s'], args: { A: 'a', B: 'b' }, mode: 'native' });
+  expect(b).toMatchObject({ secrets: [], args: { A: 'a', B: 'c' }, mode: 'emulated' });
+  expect([a, b].map((image) => image?.platforms.map(formatPlatform))).toEqual([['linux/amd64'], ['linux/arm64']]);
+});
+
+test('the CI section is left as it is written', () => {
+  const text = `${head}images: { a: { repository: o/a } }\nci: { x: { run: "$\${y} \${z}", n: 1.5 } }\n`;
+  expect(read(text).ci).toEqual({ x: { run: '$${y} ${z}', n: 1.5 } });
+});
+
+test('anchors and merge keys work', () => {
+  const text = `${head}images:\n  a: &a { repository: o/a, secrets: &s [x] }\n  b: { <<: *a, repository: o/b }\n  c: { repository: o/c, secrets: *s }\n`;
+  expect(read(text).images.map(({ repository, secrets }) => [repository, secrets])).toEqual([
+    ['o/a', ['x']],
+    ['o/b', ['x']],
+    ['o/c', ['x']],
+  ]);
 });

@@ -53,6 +53,7 @@ export function createVariables(
     for (const match of text.matchAll(token)) {
       const part = inlineOne(match[0], match[1], path, within);
       if (whole !== undefined) whole = part === undefined ? undefined : whole + text.slice(last, match.index) + part;
+      if (whole !== undefined && whole.length > maxLength) break;
       last = match.index + match[0].length;
     }
     if (whole !== undefined) whole += text.slice(last);
@@ -94,8 +95,7 @@ export function createVariables(
   const templateOf = (name: string, path: Path, within: string[]): string | undefined => {
     if (templates.has(name)) return templates.get(name);
     const template = inline(texts.get(name) ?? '', originOf(name, path), [...within, name]);
-    // Within a circle the answer depends on where it was entered, so it is not kept.
-    if (template !== undefined || within.length === 0) templates.set(name, template);
+    templates.set(name, template);
     return template;
   };
 
