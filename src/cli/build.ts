@@ -5,12 +5,15 @@ import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
 import { formatPlatform } from '../image/platform.ts';
-import { createRegistryClient } from '../registry/client.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { RegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
 import { createReporter } from '../report/choose.ts';
+import { secretValue } from '../run/build-task.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
+import { createClient, isLoopback } from './client.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 
 interface BuildOptions extends FamilyOptions {
@@ -25,8 +28,8 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
   const loaded = await load(images, options, signal);
   if (!loaded.ok) return printFailure(loaded.failure);
   const { config, plan } = loaded.value;
-  const partial = options.publish ? leftOut(loaded.value) : undefined;
-  if (partial) return printFailure(partial);
+  const refused = (options.publish ? leftOut(loaded.value) : undefined) ?? secretsWithout(plan);
+  if (refused) return printFailure(refused);
   const builders = chosenBuilders(options.builder, config);
   if (!builders.ok) return printFailure(builders.failure);
   const registry = await openRegistry(config, options.state);
@@ -118,6 +121,18 @@ function leftOut({ family, plan }: Loaded): Failure | undefined {
   return undefined;
 }
 
+/** Known before anything is begun, rather than when the first build asks for one. */
+function secretsWithout(plan: Plan): Failure | undefined {
+  const names = new Set(plan.tasks.flatMap((task) => (task.kind === 'build' ? task.secrets : [])));
+  const missing = [...names].filter((name) => secretValue(name, process.env) === undefined);
+  if (missing.length === 0) return undefined;
+  return {
+    kind: 'usage',
+    message: `${missing.length === 1 ? 'a secret has' : 'secrets have'} no value: ${missing.join(', ')}`,
+    help: `set the environment ${missing.length === 1 ? 'variable' : 'variables'} ${missing.join(', ')}`,
+  };
+}
+
 /** Sorts by time, and is fit for a tag: `20261124-225501-1f3a9c`. */
 function runId(now: Date): string {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
@@ -143,7 +158,7 @@ function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]
 }
 
 interface OpenRegistry {
-  client: ReturnType<typeof createRegistryClient>;
+  client: RegistryClient;
   address: string;
   plainHttp: boolean;
   loopbackPort?: number;
@@ -153,25 +168,30 @@ interface OpenRegistry {
 async function openRegistry(config: Config, state: string): Promise<Result<OpenRegistry>> {
   const { registry } = config;
   if (registry.kind === 'remote') {
-    const plainHttp = config.registries[registry.host]?.plainHttp ?? isLoopback(registry.host);
-    const client = createRegistryClient({
-      plainHttp: (host) => (host === registry.host ? plainHttp : isLoopback(host)),
-    });
-    return ok({ client, address: registry.host, plainHttp, close: async () => undefined });
+    const reach = createClient(config);
+    if (!reach.ok) return reach;
+    const { client, plainHttp } = reach.value;
+    return ok({ client, address: registry.host, plainHttp: plainHttp(registry.host), close: async () => undefined });
   }
   const at = registry.listen ? splitAddress(registry.listen) : { host: '127.0.0.1', port: 0 };
   const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at });
   if (!server.ok) return server;
   const { address, port, close } = server.value;
-  const client = createRegistryClient({ plainHttp: () => true });
-  return ok({ client, address, plainHttp: true, close, ...(isLoopback(at.host) ? { loopbackPort: port } : {}) });
+  const reach = createClient({ ...config, registries: { ...config.registries, [address]: { plainHttp: true } } });
+  if (!reach.ok) {
+    await close();
+    return reach;
+  }
+  return ok({
+    client: reach.value.client,
+    address,
+    plainHttp: true,
+    close,
+    ...(isLoopback(at.host) ? { loopbackPort: port } : {}),
+  });
 }
 
 export function splitAddress(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(':');
   return at < 0 ? { host: address, port: 5000 } : { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
-}
-
-export function isLoopback(host: string): boolean {
-  return /^(127\.|localhost(:|$)|\[::1\])/.test(host);
 }

@@ -1,16 +1,18 @@
 // `splitbuild inspect` and `splitbuild verify`: look at any image in any registry, the embedded one included.
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
 import { ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { inspectImage, verifyIndex } from '../image/verify.ts';
-import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
+import type { RegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
-import { isLoopback } from './build.ts';
-import { interruptSignal, printFailure } from './load.ts';
+import { createClient } from './client.ts';
+import { interruptSignal, loadConfig, printFailure } from './load.ts';
 
 interface ImageOptions {
+  config: string;
   state: string;
   plainHttp?: true | undefined;
   json?: true | undefined;
@@ -66,16 +68,29 @@ async function withImage(
   const parsed = parseReference(image);
   if (!parsed.ok) return printFailure(parsed.failure);
   const reference = { ...parsed.value, ...(parsed.value.tag || parsed.value.digest ? {} : { tag: 'latest' }) };
-  const client = createRegistryClient({ plainHttp: (host) => options.plainHttp === true || isLoopback(host) });
+  const client = await clientFor(reference, options);
+  if (!client.ok) return printFailure(client.failure);
   const embedded = await openEmbedded(image, options.state);
   if (!embedded.ok) return printFailure(embedded.failure);
-  if (!embedded.value) return use(client, reference, signal);
+  if (!embedded.value) return use(client.value, reference, signal);
   try {
     const repository = image.replace(/[:@].*$/, '');
-    return await use(client, { ...reference, registry: embedded.value.address, repository }, signal);
+    return await use(client.value, { ...reference, registry: embedded.value.address, repository }, signal);
   } finally {
     await embedded.value.close();
   }
+}
+
+/** How the registry is reached: by the flag, or by the config where there is one; it need not be whole to look at an image. */
+async function clientFor(reference: Reference, options: ImageOptions): Promise<Result<RegistryClient>> {
+  const config = await loadConfig({ ...options, set: [] });
+  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config.ok
+    ? config.value
+    : { folder: '.', registries: {} };
+  const own = registries[reference.registry];
+  const flag = options.plainHttp ? { [reference.registry]: { ...own, plainHttp: true } } : {};
+  const reach = createClient({ folder, registries: { ...registries, ...flag } });
+  return reach.ok ? ok(reach.value.client) : reach;
 }
 
 async function openEmbedded(
@@ -88,7 +103,7 @@ async function openEmbedded(
     () => true,
     () => false,
   );
-  return there ? startEmbeddedRegistry({ root }) : ok(undefined);
+  return there ? startEmbeddedRegistry({ root, readOnly: true }) : ok(undefined);
 }
 
 function megabytes(bytes: number): string {

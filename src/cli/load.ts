@@ -50,7 +50,7 @@ export function printFailure(failure: Failure): number {
   return exitCode(failure);
 }
 
-export async function loadConfig(options: FamilyOptions): Promise<Result<Config>> {
+export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' | 'workflow'>): Promise<Result<Config>> {
   const file = resolve(options.config);
   let text: string;
   try {

@@ -74,7 +74,7 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
     const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
     try {
       const registries = join(folder, 'registries.conf');
-      if (request.plainHttp) await writeFile(registries, await registriesConf(request.reference, env));
+      if (request.plainHttp) await writeFile(registries, await registriesConf(request.reference ?? '', env));
       const done = await buildah(
         [
           ...buildFlags(request),
@@ -106,7 +106,7 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
     probe,
     build,
     untag,
-    canRun: (platform, signal) => tryProgram({ build, untag }, platform, signal),
+    canRun: (platform, signal) => tryProgram(build, platform, signal),
 
     async push(reference, { plainHttp }, onLine, signal) {
       const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
@@ -145,8 +145,7 @@ function buildFlags(request: BuildRequest): string[] {
     formatPlatform(request.platform),
     '--file',
     request.dockerfile,
-    '--tag',
-    request.reference,
+    ...(request.reference ? ['--tag', request.reference] : ['--output', 'type=tar,dest=/dev/null']),
     ...(request.target ? ['--target', request.target] : []),
     ...(request.noCache ? ['--no-cache'] : []),
     ...Object.entries(request.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),

@@ -3,33 +3,32 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ok, type Result } from '../failure.ts';
-import { archSuffix, type Platform } from '../image/platform.ts';
+import type { Platform } from '../image/platform.ts';
 import type { Engine } from './engine.ts';
 import { probeProgram } from './probe-program.ts';
 
 /** An architecture that there is no program for counts as one that can't be run. */
 export async function tryProgram(
-  engine: Pick<Engine, 'build' | 'untag'>,
+  build: Engine['build'],
   platform: Platform,
   signal: AbortSignal,
 ): Promise<Result<boolean>> {
   const program = platform.os === 'linux' ? probeProgram(platform.architecture) : undefined;
   if (!program) return ok(false);
-  const reference = `localhost/splitbuild-probe:${archSuffix(platform)}`;
   const folder = await mkdtemp(join(tmpdir(), 'splitbuild-probe-'));
   try {
     await writeFile(join(folder, 'probe'), program);
     await chmod(join(folder, 'probe'), 0o755);
     const dockerfile = join(folder, 'Dockerfile');
     await writeFile(dockerfile, 'FROM scratch\nCOPY probe /probe\nRUN ["/probe"]\n');
-    const built = await engine.build(
+    const built = await build(
       {
         context: folder,
         dockerfile,
         platform,
         args: {},
         secrets: {},
-        reference,
+        reference: undefined,
         plainHttp: false,
         // A cached success would outlive the machine's ability.
         noCache: true,
@@ -37,10 +36,7 @@ export async function tryProgram(
       () => undefined,
       signal,
     );
-    if (built.ok) {
-      await engine.untag([reference], signal);
-      return ok(true);
-    }
+    if (built.ok) return ok(true);
     return built.failure.kind === 'build' ? ok(false) : built;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -37,9 +37,10 @@ export function findDockerClient(env: Env, signal: AbortSignal): Promise<Result<
 async function searchPath(env: Env, signal: AbortSignal): Promise<Result<DockerClient>> {
   const tried: string[] = [];
   const clients: DockerClient[] = [];
-  for (const program of await programsOnPath('docker', env)) {
-    const client = await examine(program, env, signal);
-    if (signal.aborted) return fail({ kind: 'cancelled' });
+  const programs = await programsOnPath('docker', env);
+  const examined = await Promise.all(programs.map((program) => examine(program, env, signal)));
+  if (signal.aborted) return fail({ kind: 'cancelled' });
+  for (const client of examined) {
     if (typeof client === 'string') tried.push(client);
     else clients.push(client);
   }
@@ -59,11 +60,13 @@ async function searchPath(env: Env, signal: AbortSignal): Promise<Result<DockerC
 }
 
 async function examine(program: string, env: Env, signal: AbortSignal): Promise<DockerClient | string> {
-  const client = await runProcess(program, ['version', '--format', '{{json .Client}}'], { env, signal });
+  const [client, buildx] = await Promise.all([
+    runProcess(program, ['version', '--format', '{{json .Client}}'], { env, signal }),
+    runProcess(program, ['buildx', 'version'], { env, signal }),
+  ]);
   // The client's own version is printed even where no daemon answers, with exit code 1.
   const version = client.kind === 'exited' ? parse(versionSchema, client.stdout)?.Version : undefined;
   if (version === undefined) return `${program}: does not say its version`;
-  const buildx = await runProcess(program, ['buildx', 'version'], { env, signal });
   if (buildx.kind === 'exited' && buildx.exitCode === 0) {
     const plugin = /v\d[^\s]*/.exec(buildx.stdout)?.[0] ?? '';
     return { program, version, builds: 'buildx', description: `${program} ${version}, buildx ${plugin}`.trim() };

@@ -41,8 +41,6 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     delete childEnv.DOCKER_TLS_VERIFY;
     delete childEnv.DOCKER_CERT_PATH;
   }
-  // Else a builder that somebody chose with `buildx use` would take the place of this engine.
-  delete childEnv.BUILDX_BUILDER;
   const flags = connectionFlags(connection);
 
   /** Calls the client; a client that isn't there is a failure of the engine. */
@@ -104,10 +102,24 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     });
   }
 
+  /**
+   * The builder that buildx makes for an engine bears the name of the engine's context, and `default` where there is none. It has to be
+   * named: else the one that somebody chose with `buildx use` would build, elsewhere and for nobody's slots.
+   */
+  async function builderFlags(signal: AbortSignal): Promise<string[]> {
+    if (connection.kind === 'context') return ['--builder', connection.name];
+    if (connection.kind === 'host' || env.DOCKER_HOST) return ['--builder', 'default'];
+    const current = await docker(['context', 'inspect', '--format', '{{.Name}}'], signal);
+    const name = current.ok && current.value.exitCode === 0 ? current.value.stdout.trim() : '';
+    return ['--builder', name || 'default'];
+  }
+
   async function build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>> {
     const client = await findDockerClient(env, signal);
     if (!client.ok) return client;
-    const args = [...buildCommand(client.value, connection), ...buildFlags(request), request.context];
+    const command =
+      client.value.builds === 'integrated' ? ['build'] : ['buildx', 'build', ...(await builderFlags(signal))];
+    const args = [...command, ...buildFlags(request), request.context];
     const done = await finished(client.value, args, signal, {
       onLine,
       env: { ...request.secrets, DOCKER_BUILDKIT: '1' },
@@ -127,7 +139,7 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     probe,
     build,
     untag,
-    canRun: (platform, signal) => tryProgram({ build, untag }, platform, signal),
+    canRun: (platform, signal) => tryProgram(build, platform, signal),
 
     async push(reference, _options, onLine, signal) {
       let digest: string | undefined;
@@ -172,13 +184,6 @@ function connectionFlags(connection: DockerConnection): string[] {
   }
 }
 
-function buildCommand(client: DockerClient, connection: DockerConnection): string[] {
-  if (client.builds === 'integrated') return ['build'];
-  // The builder that buildx makes for an engine bears the name of its context; `--host` is the context `default`.
-  const builder = connection.kind === 'context' ? connection.name : connection.kind === 'host' ? 'default' : undefined;
-  return ['buildx', 'build', '--load', ...(builder ? ['--builder', builder] : [])];
-}
-
 function buildFlags(request: BuildRequest): string[] {
   return [
     '--progress',
@@ -187,8 +192,7 @@ function buildFlags(request: BuildRequest): string[] {
     formatPlatform(request.platform),
     '--file',
     request.dockerfile,
-    '--tag',
-    request.reference,
+    ...(request.reference ? ['--tag', request.reference] : ['--output', 'type=tar,dest=/dev/null']),
     ...(request.target ? ['--target', request.target] : []),
     ...(request.noCache ? ['--no-cache'] : []),
     ...Object.entries(request.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),

@@ -25,8 +25,8 @@ export interface BuildRequest {
   labels?: Record<string, string>;
   /** BuildKit secrets: id to the value; handed over by environment, never as an argument. */
   secrets: Record<string, string>;
-  /** What the engine names the result, e.g. `127.0.0.1:5000/hysds/base:run-x-amd64`. */
-  reference: string;
+  /** What the engine names the result, e.g. `127.0.0.1:5000/hysds/base:run-x-amd64`; undefined to keep nothing of it. */
+  reference: string | undefined;
   /** The registry that `reference` and pinned upstreams lie in speaks plain HTTP (loopback or so configured). */
   plainHttp: boolean;
   noCache?: boolean;

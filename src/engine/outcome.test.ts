@@ -10,7 +10,7 @@ test('a failing RUN is the build’s own failure, with its exit code and the end
   ];
   expect(buildFailure(1, lines, 'local')).toMatchObject({
     kind: 'build',
-    exitCode: 1,
+    exitCode: 2,
     log: lines,
     message: 'the build failed: executor failed running [/bin/sh -c make]: exit code: 2',
   });

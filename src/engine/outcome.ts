@@ -30,9 +30,11 @@ export function buildFailure(exitCode: number, lines: string[], where: string): 
   if (registryLost.test(end)) {
     return { kind: 'registry', transient: true, message: `an image could not be fetched: ${lastWords(lines)}`, where };
   }
+  // The client ends with 1 whatever it was; the step's own code is in its words.
+  const step = /exit (?:code|status):? (\d+)/.exec(end)?.[1];
   return {
     kind: 'build',
-    exitCode,
+    exitCode: step ? Number(step) : exitCode,
     log: lines.slice(-25),
     message: `the build failed: ${lastWords(lines)}`,
     where,
@@ -44,6 +46,11 @@ export function pushFailure(reference: string, lines: string[], where: string): 
   const words = lastWords(lines);
   const failure = { kind: 'registry', message: `${reference} can't be pushed: ${words}`, where } as const;
   if (httpsExpected.test(words)) return { ...failure, transient: false, help: insecureHelp };
+  if (/x509|certificate/i.test(words)) {
+    const host = reference.split('/')[0];
+    const help = `the engine does not trust the registry's certificate: put its CA into /etc/docker/certs.d/${host}/ca.crt on the engine's machine`;
+    return { ...failure, transient: false, help };
+  }
   if (/denied|unauthorized|authentication required|no basic auth/i.test(words)) {
     const host = reference.split('/')[0];
     return { ...failure, transient: false, help: `log in with an account that may push there: docker login ${host}` };

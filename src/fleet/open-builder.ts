@@ -4,7 +4,7 @@ import type { BuilderConfig } from '../config/config.ts';
 import { createBuildahEngine } from '../engine/buildah.ts';
 import { createDockerEngine, type DockerConnection } from '../engine/docker.ts';
 import { findDockerClient, parse } from '../engine/docker-client.ts';
-import type { Engine } from '../engine/engine.ts';
+import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { runProcess } from '../engine/process.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
@@ -90,21 +90,16 @@ async function examine(
   const probed = await engine.probe(signal);
   if (!probed.ok) return probed;
   const info = probed.value;
+  const wanted = [...new Map(options.wanted.map(({ platform }) => [formatPlatform(platform), platform])).values()];
+  const abilities = await Promise.all(
+    wanted.map((platform) => ability(platform, config, engine, info, options, signal)),
+  );
   const native: Platform[] = [];
   const emulated: Platform[] = [];
-  const wanted = new Map(options.wanted.map((one) => [formatPlatform(one.platform), one.platform]));
-  for (const platform of wanted.values()) {
-    if (config.platforms && !config.platforms.some((own) => samePlatform(own, platform))) continue;
-    if (samePlatform(platform, info.machine)) {
-      native.push(platform);
-      continue;
-    }
-    const kin = runsNatively(info.machine, platform);
-    const mayEmulate = options.wanted.some((one) => one.mode === 'emulated' && samePlatform(one.platform, platform));
-    if (!kin && !mayEmulate) continue;
-    const runs = await engine.canRun(platform, signal);
-    if (!runs.ok) return runs;
-    if (runs.value) (kin ? native : emulated).push(platform);
+  for (const found of abilities) {
+    if (!found.ok) return found;
+    if (found.value.runs === 'natively') native.push(found.value.platform);
+    if (found.value.runs === 'emulated') emulated.push(found.value.platform);
   }
   return ok({
     name: config.name,
@@ -115,6 +110,27 @@ async function examine(
     emulated,
     slots: config.slots ?? Math.min(8, Math.max(1, info.cpus)),
   });
+}
+
+/** How a builder runs a platform: what the config gives it to do, and what its machine can. */
+async function ability(
+  platform: Platform,
+  config: BuilderConfig,
+  engine: Engine,
+  { machine }: EngineInfo,
+  options: FleetOptions,
+  signal: AbortSignal,
+): Promise<Result<{ platform: Platform; runs: 'natively' | 'emulated' | 'not' }>> {
+  if (config.platforms && !config.platforms.some((own) => samePlatform(own, platform))) {
+    return ok({ platform, runs: 'not' });
+  }
+  if (samePlatform(platform, machine)) return ok({ platform, runs: 'natively' });
+  const kin = runsNatively(machine, platform);
+  const mayEmulate = options.wanted.some((one) => one.mode === 'emulated' && samePlatform(one.platform, platform));
+  if (!kin && !mayEmulate) return ok({ platform, runs: 'not' });
+  const able = await engine.canRun(platform, signal);
+  if (!able.ok) return able;
+  return ok({ platform, runs: !able.value ? 'not' : kin ? 'natively' : 'emulated' });
 }
 
 /** Platforms of the same processor family that it may run itself; whether this one does is tried out. */

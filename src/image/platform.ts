@@ -7,22 +7,22 @@ export interface Platform {
   variant?: string;
 }
 
-const aliases: Record<string, [architecture: string, variant?: string]> = {
-  i386: ['386'],
-  x86_64: ['amd64'],
-  'x86-64': ['amd64'],
-  aarch64: ['arm64'],
-  armhf: ['arm', 'v7'],
-  armel: ['arm', 'v6'],
-  armv7l: ['arm', 'v7'],
-  armv6l: ['arm', 'v6'],
-};
+const aliases = new Map<string, [architecture: string, variant?: string]>([
+  ['i386', ['386']],
+  ['x86_64', ['amd64']],
+  ['x86-64', ['amd64']],
+  ['aarch64', ['arm64']],
+  ['armhf', ['arm', 'v7']],
+  ['armel', ['arm', 'v6']],
+  ['armv7l', ['arm', 'v7']],
+  ['armv6l', ['arm', 'v6']],
+]);
 
 /** containerd's platforms.Normalize: names and default variants; drops `v8` of arm64 and `v1` of amd64. */
 export function normalizePlatform(platform: Platform): Platform {
   const os = platform.os.toLowerCase() === 'macos' ? 'darwin' : platform.os.toLowerCase();
   const written = platform.architecture.toLowerCase();
-  const [architecture, impliedVariant] = aliases[written] ?? [written];
+  const [architecture, impliedVariant] = aliases.get(written) ?? [written];
   let variant = platform.variant?.toLowerCase() || impliedVariant;
   if (architecture === 'arm64' && (variant === 'v8' || variant === '8')) variant = undefined;
   if (architecture === 'amd64' && variant === 'v1') variant = undefined;

@@ -4,7 +4,7 @@ import { formatDuration } from './duration.ts';
 import { explainFailure } from './explain.ts';
 import { paint, type Style } from './paint.ts';
 import type { Output, Reporter } from './reporter.ts';
-import { cleanLine, count, emptyState, reduce, type TaskState, taskName } from './state.ts';
+import { cleanLine, count, emptyState, reduce, saysNothing, type TaskState, taskName } from './state.ts';
 import { summarize } from './summary.ts';
 
 export interface PlainOptions {
@@ -50,7 +50,7 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
         }
         case 'task-output':
           if (verbose) print(task, cleanLine(event.line));
-          else hold(id, cleanLine(event.line));
+          else if (!saysNothing(event.line)) hold(id, cleanLine(event.line));
           break;
         case 'task-finished':
           held.delete(id);

@@ -127,7 +127,7 @@ export function cleanLine(line: string): string {
 }
 
 /** Empty, or one of BuildKit's lines that only number a step: `#6 sha256:…`, `#6 DONE 0.2s`, `#6 ...`. */
-function saysNothing(line: string): boolean {
+export function saysNothing(line: string): boolean {
   return /^\s*(#\d+ (sha256:[a-f0-9]{64}|DONE [\d.]+s|CACHED|\.\.\.))?\s*$/.test(line);
 }
 

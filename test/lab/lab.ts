@@ -89,8 +89,8 @@ export interface Host {
   /** With `tcp: true` the engine also listens on port 2375 of the host, without TLS; with `tls`, on 2376. */
   docker(options?: { tcp?: boolean; tls?: TlsFiles; insecureRegistries?: string[] }): Promise<DockerHost>;
   sshd(): Promise<Service>;
-  /** Debian's docker-registry on port 5000; `auth` is an htpasswd file. */
-  registry(options?: { htpasswd?: string }): Promise<Service>;
+  /** Debian's docker-registry on port 5000: with a login, by an htpasswd file; with TLS. */
+  registry(options?: { htpasswd?: string; tls?: TlsFiles }): Promise<Service>;
   /** No packet comes or goes until restored. */
   cut(): void;
   restore(): void;
@@ -281,12 +281,13 @@ export function createLab(subnet: number): Lab {
         await self.start();
         return self;
       },
-      async registry({ htpasswd } = {}) {
+      async registry({ htpasswd, tls } = {}) {
         const config = join(place, 'registry.yml');
+        const served = tls ? `, tls: { certificate: ${tls.cert}, key: ${tls.key} }` : '';
         const auth = htpasswd ? `auth: { htpasswd: { realm: lab, path: ${htpasswd} } }\n` : '';
         writeFileSync(
           config,
-          `version: 0.1\nlog: { level: warn }\nstorage: { filesystem: { rootdirectory: ${join(place, 'storage')} }, delete: { enabled: true } }\nhttp: { addr: "${own}:5000" }\n${auth}`,
+          `version: 0.1\nlog: { level: warn }\nstorage: { filesystem: { rootdirectory: ${join(place, 'storage')} }, delete: { enabled: true } }\nhttp: { addr: "${own}:5000"${served} }\n${auth}`,
         );
         const command = ['docker-registry', 'serve', config];
         const self = service(`registry-${name}`, command, () => answersAt(own, 5000), namespace);
