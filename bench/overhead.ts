@@ -19,7 +19,7 @@ const { values } = parseArgs({
 const platforms = process.arch === 'arm64' ? ['linux/arm64'] : ['linux/amd64', 'linux/386'];
 const images = ['base', 'dev', 'lib', 'app'];
 /** Of the computation in each image: some seconds on a machine of 2026. */
-const primesUpTo = 1_500_000;
+const primesUpTo = 800_000;
 
 const found = await findDockerClient(process.env, new AbortController().signal);
 if (!found.ok) throw new Error(JSON.stringify(found.failure));
