@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
 import { readConfig } from '../config/read.ts';
-import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Diagnostic, exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Family, readFamily } from '../family/family.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
@@ -89,10 +89,23 @@ export async function load(images: string[], options: FamilyOptions, signal: Abo
   if (!config.ok) return config;
   const family = await readFamily(config.value, resolve(options.state), signal);
   if (!family.ok) return family;
-  for (const warning of family.value.warnings)
+  const mirrored = config.value.images.flatMap((image) => (image.mirror === undefined ? [] : [image.name]));
+  for (const warning of [...family.value.warnings, ...leftAlone(config.value, mirrored)])
     process.stderr.write(`${formatDiagnostic(warning, { color: color() })}\n`);
   const plan = makePlan(config.value, family.value, { images, platforms });
   return plan.ok ? ok({ config: config.value, family: family.value, plan: plan.value }) : plan;
+}
+
+/** Said rather than passed over: who wrote it expects something to come of it. */
+function leftAlone({ groups, exports, assets }: Config, mirrored: string[]): Diagnostic[] {
+  const parts = [
+    ...(Object.keys(groups).length > 0 ? ['groups'] : []),
+    ...(exports.length > 0 ? ['exports'] : []),
+    ...(Object.keys(assets).length > 0 ? ['assets'] : []),
+  ];
+  const whole = parts.map((part): string => `'${part}' is read and checked, and nothing is made of it yet`);
+  const images = mirrored.map((name) => `image '${name}' is a mirror, which is not copied yet`);
+  return [...whole, ...images].map((message) => ({ code: 'left-alone', severity: 'warning', message }));
 }
 
 /** What git says of the working tree; nothing where there is none. */

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { configReference } from '../../scripts/config-reference.ts';
 import { jsonSchema } from './schema.ts';
 
 const schema = JSON.parse(JSON.stringify(jsonSchema()));
@@ -66,4 +67,9 @@ test('the examples of the schema are right by the schema', () => {
     return property.examples.filter((value) => !one(value)).map((value) => [path, value]);
   });
   expect(wrong).toEqual([]);
+});
+
+test('docs/config.md is what the schema says; npm run schema writes it anew', () => {
+  const file = new URL('../../docs/config.md', import.meta.url);
+  expect(readFileSync(file, 'utf8')).toBe(configReference());
 });
