@@ -216,3 +216,14 @@ test('anchors and merge keys work', () => {
     ['o/c', ['x']],
   ]);
 });
+
+test.each(['"${env:X}"', '{ a: "${env:X}" }', '{ a: { tags: "${env:X}" } }'])(
+  'a workflow of the wrong shape is told even if its variable need not be known: %s',
+  (workflows) => {
+    const text = `version: 1\nfamily: f\nplatforms: [linux/amd64]\nimages: { a: { repository: o/a } }\nworkflows: ${workflows}\n`;
+    expect(readConfig(text, { file: 'splitbuild.yaml', env: {}, set: {} })).toMatchObject({
+      ok: false,
+      failure: { diagnostics: [{ severity: 'error', location: { line: 5 } }] },
+    });
+  },
+);

@@ -34,6 +34,12 @@ export function readConfig(text: string, options: ReadOptions): Result<Config> {
   const isMap = asMap(parsed.value.value) !== undefined;
   const written = checkShape(isMap ? expanded.tree : parsed.value.value, parsed.value, problems);
   if (isMap) checkRules(expanded, problems);
+  if (!written && !problems.hasErrors()) {
+    // All that is wrong with the shape was silenced, for variables that this run need not know: then it is the shape that is told.
+    const unsilenced = createProblems(parsed.value);
+    checkShape(parsed.value.value, parsed.value, unsilenced);
+    return fail({ kind: 'diagnostics', diagnostics: unsilenced.all() });
+  }
   const found = problems.all();
   if (!written || problems.hasErrors()) return fail({ kind: 'diagnostics', diagnostics: found });
   const tags = expanded.tags.map((tag) => tag.text);
