@@ -15,8 +15,11 @@ for pair in amd64:amd64 i386:386 arm64:arm64; do
     options=(-qq -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work" -o "APT::Architecture=$debian"
       -o "APT::Architectures=$debian" -o APT::Sandbox::User=root)
     # A mirror that is being updated fails some of the lists; the download says whether those that came are enough.
-    apt-get "${options[@]}" update >&2 || true
-    (cd "$work" && apt-get "${options[@]}" download busybox-static >&2 && dpkg-deb -x busybox-static_*.deb files)
+    apt-get "${options[@]}" update > "$work/log" 2>&1 || true
+    if ! (cd "$work" && apt-get "${options[@]}" download busybox-static && dpkg-deb -x busybox-static_*.deb files) >> "$work/log" 2>&1; then
+      cat "$work/log" >&2
+      exit 1
+    fi
     mv "$work/files/bin/busybox" "$cache/.busybox-$go"
     chmod 755 "$cache/.busybox-$go"
     mv "$cache/.busybox-$go" "$cache/busybox-$go"
