@@ -5,6 +5,7 @@ import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
 import { formatPlatform } from '../image/platform.ts';
+import { isLoopback } from '../image/reference.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
@@ -13,7 +14,7 @@ import { secretValue } from '../run/build-task.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
-import { createClient, isLoopback } from './client.ts';
+import { createClient } from './client.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 
 interface BuildOptions extends FamilyOptions {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { fail, ok, type Result } from '../failure.ts';
+import { isLoopback } from '../image/reference.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
 
 export interface Reach {
@@ -29,8 +30,4 @@ export function createClient({ registries, folder }: Pick<Config, 'registries' |
   }
   const plainHttp = (host: string): boolean => registries[host]?.plainHttp ?? isLoopback(host);
   return ok({ client: createRegistryClient({ plainHttp, ca: (host) => authorities.get(host) }), plainHttp });
-}
-
-export function isLoopback(host: string): boolean {
-  return /^(127\.|localhost(:|$)|\[::1\])/.test(host);
 }

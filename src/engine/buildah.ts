@@ -9,7 +9,7 @@ import { tryProgram } from './can-run.ts';
 import { parse, programsOnPath } from './docker-client.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
 import { buildFailure, pushFailure } from './outcome.ts';
-import { type ProcessEnd, runProcess } from './process.ts';
+import { type Exited, runClient } from './process.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -22,7 +22,7 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
     args: string[],
     signal: AbortSignal,
     options: { onLine?: OnLine; env?: Env } = {},
-  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
+  ): Promise<Result<Exited>> {
     const [program] = await programsOnPath('buildah', env);
     if (!program) {
       return fail({
@@ -33,15 +33,8 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
         help: 'install Debian’s package buildah',
       });
     }
-    const end = await runProcess(program, args, {
-      env: { ...env, ...options.env },
-      signal,
-      ...(options.onLine ? { onLine: options.onLine } : {}),
-    });
-    if (end.kind === 'cancelled') return fail({ kind: 'cancelled' });
-    if (end.kind === 'missing')
-      return fail({ kind: 'engine', transient: false, message: end.message, where: endpoint });
-    return ok(end);
+    const call = { env: { ...env, ...options.env }, signal, ...(options.onLine ? { onLine: options.onLine } : {}) };
+    return runClient(program, args, call, endpoint);
   }
 
   async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, normalizePlatform } from '../image/platform.ts';
 import { tryProgram } from './can-run.ts';
-import { type DockerClient, findDockerClient, parse } from './docker-client.ts';
+import { findDockerClient, parse } from './docker-client.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
 import { buildFailure, pushFailure } from './outcome.ts';
-import { type ProcessEnd, runProcess } from './process.ts';
+import { type Exited, runClient } from './process.ts';
 
 /** How the client reaches the engine. */
 export type DockerConnection =
@@ -43,39 +43,21 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
   }
   const flags = connectionFlags(connection);
 
-  /** Calls the client; a client that isn't there is a failure of the engine. */
-  async function docker(
-    args: string[],
-    signal: AbortSignal,
-    options: { onLine?: OnLine; env?: Record<string, string> } = {},
-  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
+  type Call = { onLine?: OnLine; env?: Record<string, string> };
+
+  /** Calls the client with what leads to this engine. */
+  async function docker(args: string[], signal: AbortSignal, call: Call = {}): Promise<Result<Exited>> {
     const client = await findDockerClient(env, signal);
     if (!client.ok) return client;
-    return finished(client.value, args, signal, options);
-  }
-
-  async function finished(
-    client: DockerClient,
-    args: string[],
-    signal: AbortSignal,
-    options: { onLine?: OnLine; env?: Record<string, string> },
-  ): Promise<Result<Extract<ProcessEnd, { kind: 'exited' }>>> {
-    const end = await runProcess(client.program, [...flags, ...args], {
-      env: { ...childEnv, ...options.env },
-      signal,
-      ...(options.onLine ? { onLine: options.onLine } : {}),
-    });
-    if (end.kind === 'cancelled') return fail({ kind: 'cancelled' });
-    if (end.kind === 'missing')
-      return fail({ kind: 'engine', transient: false, message: end.message, where: endpoint });
-    return ok(end);
+    const options = { env: { ...childEnv, ...call.env }, signal, ...(call.onLine ? { onLine: call.onLine } : {}) };
+    return runClient(client.value.program, [...flags, ...args], options, endpoint);
   }
 
   async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {
     const client = await findDockerClient(env, signal);
     if (!client.ok) return client;
     const args = ['info', '--format', '{{json .}}'];
-    const answered = await finished(client.value, args, signal, {});
+    const answered = await docker(args, signal);
     if (!answered.ok) return answered;
     const info = parse(infoSchema, answered.value.stdout);
     if (!info) {
@@ -120,7 +102,7 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     const command =
       client.value.builds === 'integrated' ? ['build'] : ['buildx', 'build', ...(await builderFlags(signal))];
     const args = [...command, ...buildFlags(request), request.context];
-    const done = await finished(client.value, args, signal, {
+    const done = await docker(args, signal, {
       onLine,
       env: { ...request.secrets, DOCKER_BUILDKIT: '1' },
     });

@@ -1,6 +1,7 @@
 // Runs an engine's client as a child process: its output line by line, its end by exit code, its death by an AbortSignal.
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
+import { fail, ok, type Result } from '../failure.ts';
 import type { OnLine } from './engine.ts';
 
 export interface ProcessOptions {
@@ -12,19 +13,35 @@ export interface ProcessOptions {
   input?: string;
 }
 
+export interface Exited {
+  kind: 'exited';
+  exitCode: number;
+  stdout: string;
+  /** The end of stdout and stderr, as they came. */
+  lines: string[];
+}
+
 export type ProcessEnd =
-  | {
-      kind: 'exited';
-      exitCode: number;
-      stdout: string /** The end of stdout and stderr, as they came. */;
-      lines: string[];
-    }
+  | Exited
   /** The program is not there or can't be executed. */
   | { kind: 'missing'; message: string }
   | { kind: 'cancelled' };
 
 /** How many lines of output are kept for a failure. */
 const keptLines = 60;
+
+/** Runs an engine's client: whatever its exit code, it is a result; that it can't be run is a failure of the engine at `where`. */
+export async function runClient(
+  program: string,
+  args: string[],
+  options: ProcessOptions,
+  where: string,
+): Promise<Result<Exited>> {
+  const end = await runProcess(program, args, options);
+  if (end.kind === 'cancelled') return fail({ kind: 'cancelled' });
+  if (end.kind === 'missing') return fail({ kind: 'engine', transient: false, message: end.message, where });
+  return ok(end);
+}
 
 /** SIGTERM when the signal aborts, SIGKILL 5 s later; resolves only when the child has ended. */
 export async function runProcess(program: string, args: string[], options: ProcessOptions): Promise<ProcessEnd> {

@@ -8,6 +8,7 @@ import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { runProcess } from '../engine/process.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
+import { isLoopback } from '../image/reference.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import type { Builder, FleetOptions } from './fleet.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
@@ -185,8 +186,4 @@ async function resolveEndpoint(
   }
   const host = context.Endpoints.docker.Host;
   return host.startsWith('ssh://') ? parseEndpoint(host) : parsed;
-}
-
-function isLoopback(address: string): boolean {
-  return /^(127\.|localhost:|\[::1\])/.test(address);
 }

@@ -52,3 +52,8 @@ export function formatReference(reference: Reference): string {
 export function repositoryName(reference: Reference): string {
   return `${reference.registry}/${reference.repository}`;
 }
+
+/** Whether a registry's (or engine's) `host[:port]` is this machine itself. */
+export function isLoopback(host: string): boolean {
+  return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(host);
+}

@@ -1,8 +1,10 @@
 // One HTTP exchange with a registry: authorised, retried, redirected. Everything above it speaks of manifests and blobs.
+
 import { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { fail, ok, type Result } from '../failure.ts';
+import { isLoopback } from '../image/reference.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
 import type { CredentialStore } from './credentials.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
@@ -262,8 +264,4 @@ function sourceFailure(message: string): StreamFailure {
 
 function isMismatch(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname.startsWith('127.') || hostname === '[::1]';
 }

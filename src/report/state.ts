@@ -82,9 +82,9 @@ export function reduce(state: RunState, event: Event): RunState {
       });
     case 'task-output': {
       const line = cleanLine(event.line);
-      const before = state.tasks.get(event.task);
-      const tail = [...(before?.tail ?? []), line].slice(-tailLines);
-      return change(state, event.task, { tail, lastLine: saysNothing(line) ? before?.lastLine : line });
+      if (saysNothing(line)) return state;
+      const tail = [...(state.tasks.get(event.task)?.tail ?? []), line].slice(-tailLines);
+      return change(state, event.task, { tail, lastLine: line });
     }
     case 'task-reused':
       return change(state, event.task, { status: 'reused', digest: event.digest });
