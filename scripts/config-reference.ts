@@ -29,6 +29,10 @@ Variables are written \`\${name}\`: those under \`vars\`, or given with \`--set 
 \`\${gitTag}\`, \`\${branch}\` and \`\${commit}\` of the folder that the file lies in. In \`args\`, \`\${tag}\`, \`\${arch}\`, \`\${archSuffix}\`,
 \`\${archTag}\` and \`\${platform}\` get the values of what is built. \`$\${name}\` is the text \`\${name}\`.
 
+An image, a group and a workflow may have \`vars\` too. \`--set\` wins over those of the image or group, these over those of the chosen
+workflow, and these over the file's. Values may use other variables, which are looked up in the same order where the value is used: an image
+that has its own \`branch\` sees it in the file's variables and in the \`defaults\` that it takes as well.
+
 An edge comes from a \`FROM\`, \`COPY --from\` or \`RUN --mount from=\` that names the repository of another image of the file (with Docker Hub's
 host, the registry's, or none) and one of its tags. \`needs\` adds edges that no Dockerfile shows.
 

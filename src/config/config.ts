@@ -27,6 +27,112 @@ export interface ImageConfig {
   mirror?: string;
   /** Tags of this image, instead of the run's. */
   tags?: string[];
+  /** What it is called in the names of CI jobs: letters, digits, `_` and `-`; unique over images and groups. */
+  job: string;
+  vars: Vars;
+  /** See `Vars`. `source` as in the file, absent where that has none; `args` with those of the defaults. */
+  written: { repository: string; source?: string; args: Record<string, string> };
+}
+
+/**
+ * The variables that stand in the `written` texts beside it, in the order in which they appear there, with their values. A CI
+ * job can have them as parameters.
+ *
+ * A `written` text is a template in which `${name}` of these variables is left. One whose value differs by what is built
+ * (`${arch}` is in it) is not among them: its text is in its place. Of the other names, `${tag}`, `${arch}` and their like
+ * are left, as are git's with ReadOptions.git `later`, and all else is expanded. A variable may have the name of one of
+ * git's: in a `written` text it is the variable that is meant, in a value it is git's.
+ */
+export type Vars = Record<string, string>;
+
+/** Images that one script builds for one platform. */
+export interface GroupConfig {
+  name: string;
+  /** As that of an image. */
+  job: string;
+  images: string[];
+  source: SourceConfig;
+  /** A template for `expandTemplate`. */
+  script: string;
+  vars: Vars;
+  /** See `Vars`. */
+  written: { source?: string; script: string };
+}
+
+export interface ExportConfig {
+  image: string;
+  /** A template for `expandTemplate`. */
+  file: string;
+  /** Platform whose file has no `${archSuffix}`, as splitbuild writes it. */
+  plain?: string;
+  deploy?: DeployConfig;
+  vars: Vars;
+  /** See `Vars`. */
+  written: { file: string };
+}
+
+export interface DeployConfig {
+  /** `owner/repository`. */
+  'github-release': string;
+}
+
+export interface AssetConfig {
+  images: AssetImage[];
+  /** Platform whose files have no `-arch`, as splitbuild writes it. */
+  plain?: string;
+  deploy?: DeployConfig;
+}
+
+export interface AssetImage {
+  /** Reference, as written. */
+  image: string;
+  /** `name:tag` that it is saved under. */
+  as: string;
+  /** Name of its file without `-arch` and `.tar.gz`. */
+  file: string;
+  platforms: Platform[];
+}
+
+export interface WorkflowConfig {
+  /** With `schedule` and `branch`, it runs on that branch at those times. */
+  on?: { branch?: string; tag?: string; schedule?: string };
+  /** As written: values are not expanded. */
+  vars: Record<string, string>;
+  tags?: string[];
+  disable?: string[];
+  /** Names of images; undefined: all of the exports. */
+  exports?: string[];
+  /** Names of `Config.assets`. */
+  assets: string[];
+  /** Names of jobs in `Config.ci`, in one provider's or more. */
+  jobs: string[];
+  /** It has `tags` of its own or no `jobs`; else it builds no image. */
+  builds: boolean;
+}
+
+/** Settings by platform, as splitbuild writes it (`linux/arm64`); under `default` for other jobs, `emulated` for those that emulate. */
+export type ByMachine<T> = Partial<Record<string, T>>;
+
+/** As written, without variables. */
+export interface CiConfig {
+  circleci?: {
+    image?: string;
+    resourceClass?: ByMachine<string>;
+    contexts?: string[];
+    deployImage?: string;
+    jobs?: Record<string, unknown>;
+  };
+  github?: {
+    /** Labels. */
+    runners?: ByMachine<string | string[]>;
+    jobs?: Record<string, unknown>;
+  };
+  gitlab?: {
+    image?: string;
+    /** Of runners. */
+    tags?: ByMachine<string[]>;
+    jobs?: Record<string, unknown>;
+  };
 }
 
 export interface BuilderConfig {
@@ -45,7 +151,8 @@ export type RegistryConfig = { kind: 'embedded'; listen?: string } | { kind: 're
  *
  * All texts are final but these, which are templates for `expandTemplate` (template.ts): values of `images[].args`,
  * `groups.*.script`, `exports[].file`. In `archTagSuffix` stands `${arch}`. Tags in `workflows`, which may be for a CI job
- * to come, keep `${gitTag}`, `${branch}` and `${commit}`; those of this run are in `tags`.
+ * to come, keep `${gitTag}`, `${branch}` and `${commit}`; those of this run are in `tags`. With ReadOptions.git `later`,
+ * those three names stay in any text, final ones too, as the CI run is the first to know them.
  */
 export interface Config {
   file: string;
@@ -54,11 +161,13 @@ export interface Config {
   family: string;
   platforms: Platform[];
   images: ImageConfig[];
-  groups: NonNullable<Written['groups']>;
+  /** By name, those of which the run builds an image. */
+  groups: Record<string, GroupConfig>;
   /** Those that the chosen workflow names, or all. */
-  exports: NonNullable<Written['exports']>;
-  assets: NonNullable<Written['assets']>;
-  workflows: NonNullable<Written['workflows']>;
+  exports: ExportConfig[];
+  /** All of the file, by name; workflows name those that they deploy. */
+  assets: Record<string, AssetConfig>;
+  workflows: Record<string, WorkflowConfig>;
   /** Of the chosen workflow, or of the file; at least one. */
   tags: string[];
   builders: BuilderConfig[];
@@ -67,8 +176,7 @@ export interface Config {
   publish: 'image' | 'family';
   chain: 'arch' | 'manifest';
   archTagSuffix: string;
-  /** As written, without variables. */
-  ci: NonNullable<Written['ci']>;
+  ci: CiConfig;
   /** Problems that stop nothing, in the order of the file. */
   warnings: Diagnostic[];
 }

@@ -51,12 +51,13 @@ export function checkImages(tree: Record<string, unknown>, disabled: ReadonlySet
   }
 }
 
-function checkRepository({ text, path }: Item, problems: Problems): boolean {
+function checkRepository(item: Item, problems: Problems): boolean {
+  const { text, path } = item;
   const wrong = (message: string, help: string): false => {
     problems.error('repository', path, message, { help });
     return false;
   };
-  const reference = parseReference(text);
+  const reference = parseReference(problems.formOf(item));
   if (!reference.ok) {
     const lower = text.toLowerCase();
     const help = parseReference(lower).ok
@@ -128,13 +129,13 @@ function checkOrigin(image: unknown, name: string, path: Path, problems: Problem
 }
 
 export function checkReference({ text, path }: Item, problems: Problems): void {
-  if (parseReference(text).ok) return;
+  if (parseReference(problems.formOf({ text, path })).ok) return;
   const help = 'write [host[:port]/]name[:tag][@sha256:…] in lower case, as docker.io/library/redis:7';
   problems.error('reference', path, `'${text}' is not an image reference`, { help });
 }
 
 export function checkSource({ text, path }: Item, problems: Problems): void {
-  const git = gitSource.exec(text);
+  const git = gitSource.exec(problems.formOf({ text, path }));
   const help = 'write a folder, or a git URL with a ref, as https://github.com/acme/base.git#main:folder';
   if (!git && (/^[A-Za-z][\w+.-]*:\/\//.test(text) || text === '')) {
     problems.error('source', path, `'${text}' is neither a folder nor a git URL`, { help });

@@ -5,7 +5,7 @@ import { nearest, suggest } from './nearest.ts';
 import type { ParsedFile, Path } from './parse.ts';
 import type { Problems } from './problems.ts';
 import { configSchema, jsonSchema } from './schema.ts';
-import { asList, asMap, asText, asTexts } from './tree.ts';
+import { asList, asMap, asText, asTexts, valueAt } from './tree.ts';
 
 type Issue = z.core.$ZodIssue;
 type Node = Record<string, unknown>;
@@ -178,10 +178,4 @@ function nameOf(path: Path): string {
 
 function toPath(path: readonly PropertyKey[]): Path {
   return path.map((step) => (typeof step === 'symbol' ? String(step) : step));
-}
-
-function valueAt(tree: unknown, path: Path): unknown {
-  let value = tree;
-  for (const step of path) value = typeof step === 'number' ? asList(value)?.[step] : asMap(value)?.[step];
-  return value;
 }

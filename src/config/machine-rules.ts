@@ -24,7 +24,7 @@ const endpointForms = 'local, unix:///path, ssh://[user@]host[:port][/socket], t
 const hostName = '(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])';
 
 function checkEndpoint({ text, path }: Item, problems: Problems): void {
-  const help = endpointHelp(text);
+  const help = endpointHelp(problems.formOf({ text, path }));
   if (help === undefined) return;
   problems.error('endpoint', path, `'${text}' is not an endpoint`, {
     help: `${help} (an endpoint is ${endpointForms})`,
@@ -66,7 +66,7 @@ export function checkRegistries(tree: Record<string, unknown>, problems: Problem
   const registry = textAt(tree, 'registry', []);
   if (registry) checkRegistry(registry, problems);
   const listen = textAt(tree.registry, 'listen', ['registry']);
-  if (listen && !isHost(listen.text)) {
+  if (listen && !isHost(problems.formOf(listen))) {
     const help = "write host:port, as '127.0.0.1:5000'";
     problems.error('registry', listen.path, `'${listen.text}' is not an address to listen at`, { help });
   }
@@ -79,7 +79,7 @@ export function checkRegistries(tree: Record<string, unknown>, problems: Problem
 }
 
 function checkRegistry({ text, path }: Item, problems: Problems): void {
-  const wrong = registryProblem(text);
+  const wrong = registryProblem(problems.formOf({ text, path }));
   if (wrong) problems.error('registry', path, wrong.message, { help: wrong.help });
 }
 

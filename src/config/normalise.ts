@@ -2,8 +2,21 @@
 // workflow leaves out left out. Everything has been checked before.
 import { dirname, posix, resolve } from 'node:path';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
-import type { Config, ImageConfig, SourceConfig } from './config.ts';
+import type {
+  AssetConfig,
+  AssetImage,
+  CiConfig,
+  Config,
+  ExportConfig,
+  GroupConfig,
+  ImageConfig,
+  SourceConfig,
+  WorkflowConfig,
+} from './config.ts';
+import type { Path } from './parse.ts';
+import { parsed } from './platform-rules.ts';
 import type { Written } from './schema.ts';
+import { type AsWritten, buildsImages } from './scopes.ts';
 
 export interface Run {
   file: string;
@@ -11,16 +24,17 @@ export interface Run {
   /** Name of the chosen workflow. */
   workflow?: string;
   disabled: ReadonlySet<string>;
+  asWritten(paths: readonly Path[]): AsWritten;
 }
 
+/** `written` has the defaults in its images already. */
 export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> {
   const folder = dirname(resolve(run.file));
   const takesPart = (name: string): boolean => !run.disabled.has(name);
   const exported = run.workflow === undefined ? undefined : written.workflows?.[run.workflow]?.exports;
-  const groups = Object.entries(written.groups ?? {}).map(([name, group]): [string, typeof group] => [
-    name,
-    { ...group, images: group.images.filter(takesPart) },
-  ]);
+  const groups = Object.entries(written.groups ?? {})
+    .map(([name, group]) => toGroup(name, { ...group, images: group.images.filter(takesPart) }, folder, run))
+    .filter(({ images }) => images.length > 0);
   const config: Omit<Config, 'warnings'> = {
     file: run.file,
     folder,
@@ -28,16 +42,13 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
     platforms: toPlatforms(written.platforms),
     images: Object.entries(written.images)
       .filter(([name]) => takesPart(name))
-      .map(([name, image]) => toImage(name, image, written, folder, takesPart)),
-    groups: Object.fromEntries(groups.filter(([, group]) => group.images.length > 0)),
+      .map(([name, image]) => toImage(name, image, written, folder, run)),
+    groups: Object.fromEntries(groups.map((group) => [group.name, group])),
     exports: (written.exports ?? [])
-      .filter(({ image }) => takesPart(image) && (exported?.includes(image) ?? true))
-      .map(({ plain, ...rest }) => ({
-        ...rest,
-        ...(plain ? { plain: toPlatforms([plain]).map(formatPlatform).join() } : {}),
-      })),
-    assets: written.assets ?? {},
-    workflows: written.workflows ?? {},
+      .map((entry, index) => toExport(entry, index, run))
+      .filter(({ image }) => takesPart(image) && (exported?.includes(image) ?? true)),
+    assets: mapValues(written.assets ?? {}, (asset) => toAsset(asset, written.platforms)),
+    workflows: mapValues(written.workflows ?? {}, toWorkflow),
     tags: run.tags,
     builders: written.builders?.map(({ platforms, ...builder }) => ({
       ...builder,
@@ -48,7 +59,7 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
     publish: written.publish,
     chain: written.chain,
     archTagSuffix: written.archTagSuffix,
-    ci: written.ci ?? {},
+    ci: toCi(written.ci ?? {}),
   };
   return config;
 }
@@ -58,29 +69,131 @@ function toImage(
   image: Written['images'][string],
   written: Written,
   folder: string,
-  takesPart: (name: string) => boolean,
+  { disabled, asWritten }: Run,
 ): ImageConfig {
-  const defaults = written.defaults ?? {};
-  const context = posix.normalize(image.context ?? defaults.context ?? '.');
-  const dockerfile = image.dockerfile ?? defaults.dockerfile ?? posix.join(context, 'Dockerfile');
-  const target = image.target ?? defaults.target;
+  const path = ['images', name];
+  const context = posix.normalize(image.context ?? '.');
+  const dockerfile = image.dockerfile ?? posix.join(context, 'Dockerfile');
+  const args = mapValues(image.args ?? {}, String);
+  const argNames = Object.keys(args);
+  const hasSource = image.source !== undefined;
+  const { texts, vars } = asWritten([
+    [...path, 'repository'],
+    ...(hasSource ? [[...path, 'source']] : []),
+    ...argNames.map((arg) => [...path, 'args', arg]),
+  ]);
+  const [repository = image.repository, ...others] = texts;
+  const [source] = hasSource ? others.splice(0, 1) : [];
   return {
     name,
     repository: image.repository,
     source: toSource(image.source, folder),
     dockerfile: posix.normalize(dockerfile),
     context,
-    args: Object.fromEntries(
-      Object.entries({ ...defaults.args, ...image.args }).map(([key, value]) => [key, String(value)]),
-    ),
-    needs: [...new Set(image.needs ?? [])].filter(takesPart),
-    platforms: toPlatforms(image.platforms ?? defaults.platforms ?? written.platforms),
-    secrets: image.secrets ?? defaults.secrets ?? [],
-    mode: image.mode ?? defaults.mode ?? written.mode ?? 'native',
-    ...(target === undefined ? {} : { target }),
+    args,
+    needs: [...new Set(image.needs ?? [])].filter((need) => !disabled.has(need)),
+    platforms: toPlatforms(image.platforms ?? written.platforms),
+    secrets: image.secrets ?? [],
+    mode: image.mode ?? written.mode ?? 'native',
+    ...(image.target === undefined ? {} : { target: image.target }),
     ...(image.mirror === undefined ? {} : { mirror: image.mirror }),
     ...(image.tags === undefined ? {} : { tags: image.tags }),
+    job: image.job ?? jobName(name),
+    vars,
+    written: {
+      repository,
+      ...(source === undefined ? {} : { source }),
+      args: Object.fromEntries(argNames.map((arg, index) => [arg, others[index] ?? ''])),
+    },
   };
+}
+
+function toGroup(
+  name: string,
+  group: NonNullable<Written['groups']>[string],
+  folder: string,
+  { asWritten }: Run,
+): GroupConfig {
+  const hasSource = group.source !== undefined;
+  const fields = hasSource ? ['source', 'script'] : ['script'];
+  const { texts, vars } = asWritten(fields.map((field) => ['groups', name, field]));
+  const [source] = hasSource ? texts : [];
+  return {
+    name,
+    job: group.job ?? jobName(name),
+    images: group.images,
+    source: toSource(group.source, folder),
+    script: group.script,
+    vars,
+    written: { ...(source === undefined ? {} : { source }), script: texts.at(-1) ?? group.script },
+  };
+}
+
+/** What something is called in the names of CI jobs if it does not say. */
+export function jobName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, '-');
+}
+
+function toExport(
+  { image, file, plain, deploy }: NonNullable<Written['exports']>[number],
+  index: number,
+  { asWritten }: Run,
+): ExportConfig {
+  const { texts, vars } = asWritten([['exports', index, 'file']]);
+  return { image, file, ...toPlain(plain), ...(deploy ? { deploy } : {}), vars, written: { file: texts[0] ?? file } };
+}
+
+function toAsset({ images, plain, deploy }: NonNullable<Written['assets']>[string], platforms: string[]): AssetConfig {
+  return {
+    images: images.map((item): AssetImage => {
+      const given = typeof item === 'string' ? { image: item } : item;
+      return {
+        image: given.image,
+        ...assetNames(given),
+        platforms: toPlatforms(given.platforms ?? platforms),
+      };
+    }),
+    ...toPlain(plain),
+    ...(deploy ? { deploy } : {}),
+  };
+}
+
+/** The name that an image of an asset is saved under, and that of its file, each from the other where it is not given. */
+export function assetNames(item: { image: string; as?: string; file?: string }): { as: string; file: string } {
+  const last = item.image.replace(/@.*$/, '').split('/').at(-1) ?? '';
+  const as = item.as ?? (last.includes(':') ? last : `${last}:latest`);
+  return { as, file: item.file ?? as.replace(/[:/]/g, '-') };
+}
+
+function toPlain(plain: string | undefined): { plain?: string } {
+  return plain === undefined ? {} : { plain: toPlatforms([plain]).map(formatPlatform).join() };
+}
+
+function toWorkflow(workflow: NonNullable<Written['workflows']>[string]): WorkflowConfig {
+  return {
+    ...workflow,
+    vars: mapValues(workflow.vars ?? {}, String),
+    assets: workflow.assets ?? [],
+    jobs: workflow.jobs ?? [],
+    builds: buildsImages(workflow),
+  };
+}
+
+function toCi({ circleci, github, gitlab }: NonNullable<Written['ci']>): CiConfig {
+  const byMachine = <T>(given: Record<string, T>): Record<string, T> =>
+    Object.fromEntries(Object.entries(given).map(([key, value]) => [parsed(key) ?? key, value]));
+  const { resourceClass } = circleci ?? {};
+  const { runners } = github ?? {};
+  const { tags } = gitlab ?? {};
+  return {
+    ...(circleci && { circleci: { ...circleci, ...(resourceClass && { resourceClass: byMachine(resourceClass) }) } }),
+    ...(github && { github: { ...github, ...(runners && { runners: byMachine(runners) }) } }),
+    ...(gitlab && { gitlab: { ...gitlab, ...(tags && { tags: byMachine(tags) }) } }),
+  };
+}
+
+function mapValues<T, U>(map: Record<string, T>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(value)]));
 }
 
 function toPlatforms(names: string[]): Platform[] {

@@ -1,6 +1,7 @@
 // Collects what is wrong with a config, each problem at its place in the file; the reader returns them all at once.
 import type { Diagnostic } from '../failure.ts';
 import { byPlace, type ParsedFile, type Path, type Span } from './parse.ts';
+import type { Item } from './tree.ts';
 
 /** What of the value at a path is underlined: itself, its key, both, or words that it holds. */
 export type Place = 'value' | 'key' | 'pair' | { words: string };
@@ -17,14 +18,22 @@ export interface Problems {
   /** The value at this path is not known (a variable has none): whatever else is said of it would be noise. */
   silence(path: Path): void;
   isSilenced(path: Path): boolean;
+  /** The value at this path holds names of git's that get their values later. */
+  defer(path: Path): void;
+  /** The text that rules of form are tried on: such names, which stay in the text, count as a letter. */
+  formOf(item: Item): string;
   hasErrors(): boolean;
   /** In the order of the file, each once. */
   all(): Diagnostic[];
 }
 
+/** As in `gitNames`. */
+export const gitToken = /\$\{(?:gitTag|branch|commit)\}/g;
+
 export function createProblems(parsed: ParsedFile): Problems {
   const found = new Map(parsed.warnings.map((warning) => [JSON.stringify(warning), warning]));
   const silenced = new Set<string>();
+  const deferred = new Set<string>();
   const add = (
     severity: Diagnostic['severity'],
     code: string,
@@ -42,6 +51,8 @@ export function createProblems(parsed: ParsedFile): Problems {
     warn: (code, path, message, detail) => add('warning', code, path, message, detail),
     silence: (path) => void silenced.add(path.join('\0')),
     isSilenced: (path) => silenced.has(path.join('\0')),
+    defer: (path) => void deferred.add(path.join('\0')),
+    formOf: ({ text, path }) => (deferred.has(path.join('\0')) ? text.replace(gitToken, 'x') : text),
     hasErrors: () => [...found.values()].some(({ severity }) => severity === 'error'),
     all: () => [...found.values()].sort(byPlace),
   };

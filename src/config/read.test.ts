@@ -41,15 +41,21 @@ test('the example of the design is read as it is meant', () => {
     platforms: config.platforms,
     secrets: [],
     mode: 'native',
+    job: 'dev',
+    vars: { org: 'hysds', branch: 'develop' },
+    written: {
+      repository: '${org}/dev',
+      source: 'https://github.com/${org}/puppet-hysds_dev.git#${branch}',
+      args: { ORG: '${org}', BRANCH: '${branch}', TAG: '${tag}' },
+    },
   });
   expect(config.images.map(({ mode }) => mode).filter((mode) => mode === 'emulated')).toHaveLength(1);
   expect(config.images[5]?.mirror).toBe('docker.io/elasticsearch:7.9.3');
   expect(config.groups.verdi_pge_base?.script).toBe(
     './build_docker.sh ${archTag} hysds docker develop ${tag} ${archTag} develop',
   );
-  expect(config.exports).toEqual([
-    { image: 'verdi', file: 'hysds-verdi-${tag}${archSuffix}.tar.gz', plain: 'linux/amd64' },
-  ]);
+  const file = 'hysds-verdi-${tag}${archSuffix}.tar.gz';
+  expect(config.exports).toEqual([{ image: 'verdi', file, plain: 'linux/amd64', vars: {}, written: { file } }]);
   expect(config.assets.support?.deploy).toEqual({ 'github-release': 'hysds/hysds-dockerfiles' });
   expect(config.tags).toEqual(['latest']);
   expect(config.builders.map(({ name, slots }) => [name, slots])).toEqual([
@@ -99,7 +105,8 @@ workflows: { w: { disable: [b], exports: [c, b] } }
     ['a', []],
     ['c', ['a']],
   ]);
-  expect(config.groups).toEqual({ one: { images: ['a'], script: 'x' } });
+  expect(Object.keys(config.groups)).toEqual(['one']);
+  expect(config.groups.one).toMatchObject({ images: ['a'], script: 'x' });
   expect(config.exports.map(({ image }) => image)).toEqual(['c']);
 });
 
@@ -204,8 +211,8 @@ images: { a: { repository: o/a }, b: { repository: o/b, platforms: [arm64], secr
 });
 
 test('the CI section is left as it is written', () => {
-  const text = `${head}images: { a: { repository: o/a } }\nci: { x: { run: "$\${y} \${z}", n: 1.5 } }\n`;
-  expect(read(text).ci).toEqual({ x: { run: '$${y} ${z}', n: 1.5 } });
+  const text = `${head}images: { a: { repository: o/a } }\nci: { gitlab: { jobs: { x: { script: "$\${y} \${z}", n: 1.5 } } } }\n`;
+  expect(read(text).ci).toEqual({ gitlab: { jobs: { x: { script: '$${y} ${z}', n: 1.5 } } } });
 });
 
 test('anchors and merge keys work', () => {

@@ -2,11 +2,13 @@
 // What the schema can't say: names that refer to each other, and what holds for the file as a whole. The rules read the
 // data safely, so that they find what they can in a file of which other parts are broken.
 
-import { checkImages, checkReference, checkSource, platformsOf } from './image-rules.ts';
+import { checkCi, checkJobNames, checkWorkflowLists } from './ci-rules.ts';
+import { checkAssets, checkExports } from './export-rules.ts';
+import { checkImages, checkSource, platformsOf } from './image-rules.ts';
 import { checkBuilders, checkRegistries } from './machine-rules.ts';
 import { suggest } from './nearest.ts';
 import type { Path } from './parse.ts';
-import { checkPlatforms, parsed } from './platform-rules.ts';
+import { checkPlatforms } from './platform-rules.ts';
 import type { Problems } from './problems.ts';
 import type { Expanded } from './scopes.ts';
 import { checkTag } from './tag-rules.ts';
@@ -20,6 +22,10 @@ export function checkRules(expanded: Expanded, problems: Problems): void {
   checkImages(tree, disabled, problems);
   for (const tag of expanded.tags) checkTag(tag, problems);
   checkReferences(tree, problems);
+  checkAssets(tree, problems);
+  checkJobNames(tree, problems);
+  checkWorkflowLists(tree, problems);
+  checkCi(tree.ci, problems);
   checkWorkflows(expanded, problems);
   checkArchTagSuffix(tree, problems);
   checkBuilders(tree.builders, problems);
@@ -48,33 +54,10 @@ function checkReferences(tree: Record<string, unknown>, problems: Problems): voi
     if (source) checkSource(source, problems);
     asTexts(asMap(group)?.images, ['groups', name, 'images']).map(refers);
   }
-  for (const [name, asset] of entriesOf(tree.assets))
-    for (const item of asTexts(asMap(asset)?.images, ['assets', name, 'images'])) checkReference(item, problems);
-  for (const [index, entry] of (asList(tree.exports) ?? []).entries()) {
-    const path: Path = ['exports', index];
-    const image = textAt(entry, 'image', path);
-    const known = image && refers(image);
-    const file = textAt(entry, 'file', path);
-    if (known && file && platformsOf(tree, image.text).length > 1 && !/\$\{(arch\w*|platform)\}/.test(file.text)) {
-      const message = `'file' names one file for all platforms of image '${image.text}'`;
-      problems.error('export-file', file.path, message, {
-        help: "put ${archSuffix} into the name: it is '-arm64' for arm64",
-      });
-    }
-    const plain = textAt(entry, 'plain', path);
-    if (!plain || !checkPlatforms([plain.text], plain.path, problems, true) || !image || !known) continue;
-    const platforms = platformsOf(tree, image.text);
-    const wanted = parsed(plain.text);
-    if (platforms.length > 0 && wanted !== undefined && !platforms.includes(wanted)) {
-      const message = `image '${image.text}' is not built for ${plain.text}`;
-      problems.error('export-platform', plain.path, message, {
-        help: `name one of its platforms: ${platforms.join(', ')}`,
-      });
-    }
-  }
+  checkExports(tree, refers, problems);
 }
 
-function checkWorkflows({ tree, disabled, workflow: chosen }: Expanded, problems: Problems): void {
+function checkWorkflows({ tree, disabled, builds, workflow: chosen }: Expanded, problems: Problems): void {
   const images = Object.keys(asMap(tree.images) ?? {});
   const exported = (asList(tree.exports) ?? []).flatMap((entry) => textAt(entry, 'image', [])?.text ?? []);
   for (const [name, workflow] of entriesOf(tree.workflows)) {
@@ -96,7 +79,7 @@ function checkWorkflows({ tree, disabled, workflow: chosen }: Expanded, problems
     for (const tag of asTexts(asMap(workflow)?.tags, [...path, 'tags']))
       if (!tag.text.includes('${')) checkTag(tag, problems);
   }
-  if (chosen !== undefined && images.length > 0 && images.every((name) => disabled.has(name))) {
+  if (builds && chosen !== undefined && images.length > 0 && images.every((name) => disabled.has(name))) {
     const help = 'leave at least one image in';
     problems.error('no-images', ['workflows', chosen, 'disable'], `workflow '${chosen}' disables every image`, {
       at: 'key',
@@ -109,7 +92,7 @@ function checkArchTagSuffix(tree: Record<string, unknown>, problems: Problems): 
   const suffix = textAt(tree, 'archTagSuffix', []);
   if (!suffix) return;
   const rest = suffix.text.replaceAll('${arch}', '');
-  if (!/^[A-Za-z0-9_.-]*$/.test(rest)) {
+  if (!/^[A-Za-z0-9_.-]*$/.test(problems.formOf({ text: rest, path: suffix.path }))) {
     const help = "use letters, digits, _ . and -, as '-${arch}'";
     problems.error('arch-tag-suffix', suffix.path, `'${suffix.text}' can't be the end of a tag`, { help });
     return;

@@ -14,6 +14,18 @@ const platforms = nonEmpty.meta({ examples: [['linux/amd64', 'linux/arm64']] });
 const tags = nonEmpty.meta({ examples: [['develop', 'latest']] });
 const args = z.record(text, scalar).meta({ examples: [{ BRANCH: 'develop' }] });
 
+const vars = z.record(text, scalar).meta({ examples: [{ branch: 'main' }] });
+const job = text.optional().meta({ examples: ['build_base'], pattern: '^([A-Za-z0-9_-]+|.*\\$\\{.*)$' });
+const deploy = z
+  .strictObject({
+    'github-release': text
+      .describe('GitHub repository whose release of the git tag gets the files, as owner/repository')
+      .meta({ examples: ['acme/base'] }),
+  })
+  .optional()
+  .describe('Where to deploy the files')
+  .meta({ examples: [{ 'github-release': 'acme/base' }] });
+
 const shared = {
   dockerfile: text
     .optional()
@@ -41,14 +53,24 @@ const shared = {
     .describe('Names of secrets given to the build; their values come from environment variables of the same names')
     .meta({ examples: [['git_oauth_token']] }),
 };
+/** What `defaults` may hold, and every image takes from there. */
+export const sharedKeys = Object.keys(shared);
 const image = z.strictObject({
   ...shared,
+  vars: vars
+    .optional()
+    .describe(
+      "Variables of this image alone: they win over those of the chosen workflow and the file's, and may use these",
+    ),
+  job: job.describe("Its name in the names of CI jobs. Default: the image's name"),
   repository: text
     .describe('Repository that the image is published to, without registry and tag')
     .meta({ examples: ['acme/base'] }),
   source: text
     .optional()
-    .describe('Where its files are: a folder, or a git URL#ref[:folder]. Default: the folder of this file')
+    .describe(
+      'Where its files are: a folder, or a git URL#ref[:folder]. Default: the folder of this file. An image that a group builds needs none, nor a Dockerfile',
+    )
     .meta({ examples: ['./base', 'https://github.com/acme/base.git#main'] }),
   needs: texts
     .optional()
@@ -97,7 +119,15 @@ const builder = z.strictObject({
     .meta({ examples: [{ ca: 'ca.pem', cert: 'cert.pem', key: 'key.pem' }] }),
 });
 const group = z.strictObject({
-  images: nonEmpty.describe('Images that the script builds').meta({ examples: [['base', 'dev']] }),
+  vars: vars
+    .optional()
+    .describe(
+      "Variables of this group alone: they win over those of the chosen workflow and the file's, and may use these",
+    ),
+  job: job.describe("Its name in the names of CI jobs. Default: the group's name"),
+  images: nonEmpty
+    .describe('Images that the script builds; they need no Dockerfile and no source of their own')
+    .meta({ examples: [['base', 'dev']] }),
   source: text
     .optional()
     .describe('Source of the script: a folder, or a git URL#ref[:folder]. Default: the folder of this file')
@@ -108,30 +138,49 @@ const group = z.strictObject({
     )
     .meta({ examples: ['./build.sh ${archTag}'] }),
 });
+const plain = text
+  .optional()
+  .describe('Platform whose file has no -arch in its name')
+  .meta({ examples: ['linux/amd64'] });
 const exported = z.strictObject({
   image: text.describe('Image to export').meta({ examples: ['base'] }),
   file: text
     .describe('Name of the file; may use ${tag}, ${arch}, ${archSuffix}, ${archTag} and ${platform}')
     .meta({ examples: ['base-${tag}${archSuffix}.tar.gz'] }),
-  plain: text
-    .optional()
-    .describe('Platform whose file has no ${archSuffix}')
-    .meta({ examples: ['linux/amd64'] }),
+  plain,
+  deploy,
 });
 const asset = z.strictObject({
-  images: nonEmpty.describe('References of images to save').meta({ examples: [['registry:2']] }),
-  deploy: z
-    .record(text, text)
-    .optional()
-    .describe('Where to deploy them')
-    .meta({ examples: [{ 'github-release': 'acme/base' }] }),
+  images: z
+    .array(
+      z.union([
+        text,
+        z.strictObject({
+          image: text.describe('Reference of the image').meta({ examples: ['docker.io/library/registry:2'] }),
+          as: text
+            .optional()
+            .describe("name:tag that it is saved under. Default: the reference's last component, with its tag")
+            .meta({ examples: ['registry:2'] }),
+          file: text
+            .optional()
+            .describe("Name of the file, without -arch and .tar.gz. Default: 'as' with - for :")
+            .meta({ examples: ['registry-2'] }),
+          platforms: platforms.optional().describe("Platforms that it has. Default: the file's"),
+        }),
+      ]),
+    )
+    .min(1)
+    .describe('Images to save: references, or maps where more is to be said')
+    .meta({ examples: [['registry:2', { image: 'logstash:7.13.1', platforms: ['linux/amd64'] }]] }),
+  plain,
+  deploy,
 });
 const workflow = z.strictObject({
   on: z
     .strictObject({
       branch: text
         .optional()
-        .describe('Branch')
+        .describe('Branch; with a schedule, the one that it runs on')
         .meta({ examples: ['main'] }),
       tag: text
         .optional()
@@ -143,9 +192,22 @@ const workflow = z.strictObject({
         .meta({ examples: ['0 4 * * *'] }),
     })
     .optional()
-    .describe('When it runs')
+    .describe('When it runs. Default: on every push')
     .meta({ examples: [{ branch: 'main' }] }),
-  tags: tags.optional().describe('Tags that it publishes; may use ${gitTag}, ${branch} and ${commit}'),
+  vars: vars
+    .optional()
+    .describe(
+      "Variables where this workflow is chosen: they win over the file's; may use ${gitTag}, ${branch} and ${commit}",
+    ),
+  tags: tags
+    .optional()
+    .describe("Tags that it publishes; may use ${gitTag}, ${branch} and ${commit}. Default: the file's 'tags'"),
+  jobs: nonEmpty
+    .optional()
+    .describe(
+      "Other CI jobs that run in it, of those under 'jobs' of a CI provider. A workflow that has 'jobs' and no 'tags' builds no image",
+    )
+    .meta({ examples: [['test']] }),
   disable: texts
     .optional()
     .describe('Images that it leaves out')
@@ -154,6 +216,10 @@ const workflow = z.strictObject({
     .optional()
     .describe("Images that it exports, of those under 'exports'. Default: all of them")
     .meta({ examples: [['base']] }),
+  assets: texts
+    .optional()
+    .describe("Those of 'assets' that it exports and deploys. Default: none")
+    .meta({ examples: [['support']] }),
 });
 const registrySettings = z.strictObject({
   plainHttp: z.boolean().optional().describe('Speak HTTP without TLS'),
@@ -161,6 +227,67 @@ const registrySettings = z.strictObject({
     .optional()
     .describe('File of the certificate authority')
     .meta({ examples: ['ca.pem'] }),
+});
+
+const providerJobs = z
+  .record(text, z.unknown())
+  .optional()
+  .describe("Other jobs by name, in the provider's own words; copied as they are written");
+const ci = z.strictObject({
+  circleci: z
+    .strictObject({
+      image: text
+        .optional()
+        .describe('Image that the jobs run in')
+        .meta({ examples: ['cimg/base:current'] }),
+      resourceClass: z
+        .record(text, text)
+        .optional()
+        .describe('Resource classes by platform; default is for any other job, emulated for those that emulate')
+        .meta({ examples: [{ 'linux/arm64': 'arm.medium', emulated: 'large' }] }),
+      contexts: texts
+        .optional()
+        .describe('Contexts whose secrets the jobs get')
+        .meta({ examples: [['docker-hub']] }),
+      deployImage: text
+        .optional()
+        .describe('Image that deploying jobs run in. Default: that of the others')
+        .meta({ examples: ['cibuilds/github:0.13'] }),
+      jobs: providerJobs.meta({
+        examples: [{ test: { docker: [{ image: 'cimg/base:current' }], steps: ['checkout'] } }],
+      }),
+    })
+    .optional()
+    .describe('Settings for CircleCI')
+    .meta({ examples: [{ image: 'cimg/base:current' }] }),
+  github: z
+    .strictObject({
+      runners: z
+        .record(text, z.union([text, nonEmpty]))
+        .optional()
+        .describe('Runner labels by platform; default is for any other job, emulated for those that emulate')
+        .meta({ examples: [{ 'linux/arm64': 'ubuntu-24.04-arm' }] }),
+      jobs: providerJobs.meta({ examples: [{ test: { 'runs-on': 'ubuntu-24.04', steps: [{ run: 'make test' }] } }] }),
+    })
+    .optional()
+    .describe('Settings for GitHub Actions')
+    .meta({ examples: [{ runners: { 'linux/arm64': 'ubuntu-24.04-arm' } }] }),
+  gitlab: z
+    .strictObject({
+      image: text
+        .optional()
+        .describe('Image that the jobs run in')
+        .meta({ examples: ['docker:28'] }),
+      tags: z
+        .record(text, nonEmpty)
+        .optional()
+        .describe('Runner tags by platform; default is for any other job, emulated for those that emulate')
+        .meta({ examples: [{ 'linux/arm64': ['saas-linux-medium-arm64'] }] }),
+      jobs: providerJobs.meta({ examples: [{ test: { script: ['make test'] } }] }),
+    })
+    .optional()
+    .describe('Settings for GitLab CI')
+    .meta({ examples: [{ tags: { 'linux/arm64': ['saas-linux-medium-arm64'] } }] }),
 });
 
 export const configSchema = z.strictObject({
@@ -173,8 +300,7 @@ export const configSchema = z.strictObject({
     .describe('Name of the family')
     .meta({ examples: ['acme'] }),
   platforms: platforms.describe('Platforms of every image that names none of its own, as os/arch[/variant]'),
-  vars: z
-    .record(text, scalar)
+  vars: vars
     .optional()
     .describe('Variables, used as ${name}; --set name=value overrides them. $${name} is the text ${name}')
     .meta({ examples: [{ org: 'acme' }] }),
@@ -247,10 +373,9 @@ export const configSchema = z.strictObject({
     .describe('What is added to a tag for the image of one platform')
     .meta({ examples: ['-${arch}'] }),
   tags: tags.optional().describe('Tags to publish, where no workflow is chosen. Default: latest'),
-  ci: z
-    .record(text, z.unknown())
+  ci: ci
     .optional()
-    .describe('Settings of CI providers, by provider; taken as written, without variables')
+    .describe('Settings of CI providers; taken as written, without variables')
     .meta({ examples: [{ circleci: { image: 'cimg/base:current' } }] }),
 });
 /** The file as written, with variables expanded. */

@@ -1,19 +1,31 @@
 // Which variables each field of the config may use, and the expansion of the whole file by that.
 
+import { inheritDefaults } from './inherit.ts';
+import { checkVariableName, hintsOf, type Layers, readLayers, scalarText } from './layers.ts';
 import { suggest } from './nearest.ts';
 import type { ParsedFile, Path } from './parse.ts';
 import type { Problems } from './problems.ts';
-import { laterNames } from './template.ts';
-import { asList, asMap, asTexts, entriesOf, type Item } from './tree.ts';
-import { createVariables, type Outside, type Scope } from './variables.ts';
+import { expandTemplate, laterNames } from './template.ts';
+import { asMap, asTexts, entriesOf, type Item, valueAt } from './tree.ts';
+import { createVariables, type Outside, type Scope, type VariableSpace, type Variables } from './variables.ts';
+
+/** Texts in which variables keep their names, and the values of those, in the order in which they appear. */
+export interface AsWritten {
+  texts: string[];
+  vars: Record<string, string>;
+}
 
 export interface Expanded {
-  /** The file's data with its variables expanded. */
+  /** The file's data with its variables expanded, and the defaults in every image. */
   tree: Record<string, unknown>;
   /** Tags of this run: those of the chosen workflow, or the file's. */
   tags: Item[];
   /** Images that the chosen workflow leaves out. */
   disabled: ReadonlySet<string>;
+  /** Whether the run builds images: the chosen workflow may have other jobs alone. Without, all are disabled. */
+  builds: boolean;
+  /** The texts at these paths with the names of variables left in; for a file without errors. */
+  asWritten(paths: readonly Path[]): AsWritten;
   /** The chosen workflow, if there is such a one. */
   workflow?: string;
   /** Names given with `--set` that nothing uses. */
@@ -28,22 +40,30 @@ export function expandConfig(
   outside: Outside & { workflow?: string },
   problems: Problems,
 ): Expanded {
-  const raw = asMap(parsed.value) ?? {};
-  const variables = createVariables(variableTexts(raw, parsed, outside.set, problems), outside, problems);
+  const raw = inheritDefaults(asMap(parsed.value) ?? {});
   const chosen = chosenWorkflow(raw, outside.workflow, problems);
+  const layers = readLayers(raw, parsed, problems);
+  for (const name of Object.keys(outside.set)) checkVariableName(name, ['vars', name], problems);
+  const space = createVariables(outside, hintsOf(layers), problems);
+  const seen = seeAll(layers, space, chosen);
+
   const own = chosen === undefined ? undefined : asMap(asMap(raw.workflows)?.[chosen]);
-  const disablePath = ['workflows', chosen ?? '', 'disable'];
+  const builds = own === undefined || buildsImages(own);
   const once: Scope = { unused: false };
   const disabled = new Set(
-    asTexts(own?.disable, disablePath).map(({ text, path }) => variables.expand(text, path, once)),
+    builds
+      ? asTexts(own?.disable, ['workflows', chosen ?? '', 'disable']).map(({ text, path }) =>
+          seen.base.expand(text, path, once),
+        )
+      : Object.keys(asMap(raw.images) ?? {}),
   );
   const tagsPath: Path = own?.tags === undefined ? ['tags'] : ['workflows', chosen ?? '', 'tags'];
   const written = tagsPath[0] === 'tags' ? (raw.tags === undefined ? ['latest'] : raw.tags) : own?.tags;
-  const tags = asTexts(written, tagsPath).map(({ text, path }) => ({
+  const templates = asTexts(written, tagsPath).map(({ text, path }) => ({
     path,
-    text: variables.expand(text, path, once),
+    text: seen.base.toTemplate(text, path, { unused: !builds }),
   }));
-  const [firstTag] = tags;
+  const [firstTag] = templates;
   const known = firstTag && !problems.isSilenced(firstTag.path) ? firstTag.text : undefined;
 
   const scopeOf = (path: Path): Scope => {
@@ -51,7 +71,7 @@ export function expandConfig(
     if (top === 'archTagSuffix') return { template: archOnly, unused: false };
     if (top === 'workflows') return field === 'tags' ? { unused: true, keepGit: true } : { unused: true };
     if (top === 'tags') return { unused: true };
-    const unused = top === 'images' && disabled.has(String(name));
+    const unused = !builds || (top === 'images' && disabled.has(String(name)));
     const isTemplate =
       (top === 'images' && field === 'args') ||
       (top === 'defaults' && name === 'args') ||
@@ -59,22 +79,80 @@ export function expandConfig(
       (top === 'exports' && field === 'file');
     return isTemplate ? { template: laterNames, unused } : { tag: { value: known }, unused };
   };
+  const variablesOf = (path: Path): Variables => {
+    const [top, name] = path;
+    if (top === 'defaults') return seen.owner('images', takerOf(path, parsed.value, disabled));
+    return top === 'images' || top === 'groups' || top === 'workflows' ? seen.owner(top, String(name)) : seen.base;
+  };
   const walk = (value: unknown, path: (string | number)[]): unknown => {
     if (path[0] === 'ci') return value;
     const text = isScalarField(path) ? scalarText(value, path, parsed) : value;
-    if (typeof text === 'string') return path[0] === 'vars' ? text : variables.expand(text, path, scopeOf(path));
+    if (typeof text === 'string') return isVariable(path) ? text : variablesOf(path).expand(text, path, scopeOf(path));
     if (Array.isArray(text)) return text.map((item, index) => walk(item, [...path, index]));
     const map = asMap(text);
     return map ? Object.fromEntries(Object.entries(map).map(([key, item]) => [key, walk(item, [...path, key])])) : text;
   };
   const tree = asMap(walk(raw, [])) ?? {};
+  const asWritten = (paths: readonly Path[]): AsWritten => {
+    const vars = new Map<string, string>();
+    const texts = paths.map((path) => {
+      const variables = variablesOf(path);
+      const left = variables.leaveNames(String(scalarText(valueAt(raw, path), path, parsed)), path, scopeOf(path));
+      for (const name of left.names)
+        if (!vars.has(name)) vars.set(name, variables.expand(`\${${name}}`, path, { unused: true }));
+      return left.text;
+    });
+    return { texts, vars: Object.fromEntries(vars) };
+  };
   return {
     tree,
-    tags,
+    tags: templates.map(({ text, path }) => ({ path, text: expandTemplate(text, {}) })),
     disabled,
-    unusedSets: variables.unusedSets(),
+    builds,
+    unusedSets: space.unusedSets(),
+    asWritten,
     ...(own && chosen !== undefined ? { workflow: chosen } : {}),
   };
+}
+
+/** A workflow that only has other jobs builds no image: it has `jobs` and no `tags` of its own. */
+export function buildsImages(workflow: { tags?: unknown; jobs?: unknown }): boolean {
+  return workflow.tags !== undefined || workflow.jobs === undefined;
+}
+
+interface Seen {
+  /** What the file's own fields see: the chosen workflow's variables, then the file's. */
+  base: Variables;
+  /** What an image, a group or a workflow sees. */
+  owner(top: 'images' | 'groups' | 'workflows', name: string): Variables;
+}
+
+/** Checks all layers, and gives each part of the file the variables that it sees. */
+function seeAll(layers: Layers, space: VariableSpace, chosen: string | undefined): Seen {
+  const around = [...(chosen === undefined ? [] : [layers.workflows.get(chosen) ?? new Map()]), layers.file];
+  const base = space.see(around);
+  for (const layer of around) base.check(layer);
+  const found = new Map<string, Variables>();
+  for (const top of ['images', 'groups', 'workflows'] as const) {
+    for (const [name, layer] of layers[top]) {
+      if (layer.size === 0 && top !== 'workflows') continue;
+      const variables = space.see([layer, ...(top === 'workflows' ? [layers.file] : around)]);
+      variables.check(layer);
+      found.set(`${top}\0${name}`, variables);
+    }
+  }
+  return { base, owner: (top, name) => found.get(`${top}\0${name}`) ?? base };
+}
+
+/** The image whose variables a default is shown with: the first one that takes it. */
+function takerOf([, key, name]: Path, raw: unknown, disabled: ReadonlySet<string>): string {
+  const taker = entriesOf(asMap(raw)?.images).find(([image, value]) => {
+    const own = asMap(value);
+    if (!own || disabled.has(image)) return false;
+    const args = asMap(own.args);
+    return key === 'args' && args ? !Object.hasOwn(args, String(name)) : !Object.hasOwn(own, String(key));
+  });
+  return taker?.[0] ?? '';
 }
 
 function chosenWorkflow(
@@ -90,37 +168,15 @@ function chosenWorkflow(
   return undefined;
 }
 
-/** Values of variables and build args may be written as numbers; then what stands in the file counts (3.10 is not 3.1). */
+/** Values of variables and build args may be written as numbers, see `scalarText`. */
 function isScalarField(path: Path): boolean {
-  const [top, , field] = path;
-  if (top === 'vars') return path.length === 2;
-  if (top === 'defaults') return path[1] === 'args' && path.length === 3;
+  const [top, name, field] = path;
+  if (isVariable(path)) return path.length === (top === 'vars' ? 2 : 4);
+  if (top === 'defaults') return name === 'args' && path.length === 3;
   return top === 'images' && field === 'args' && path.length === 4;
 }
 
-function scalarText(value: unknown, path: Path, parsed: ParsedFile): unknown {
-  return typeof value === 'number' || typeof value === 'boolean' ? (parsed.spot(path)?.written ?? value) : value;
-}
-
-function variableTexts(
-  raw: Record<string, unknown>,
-  parsed: ParsedFile,
-  set: Readonly<Record<string, string>>,
-  problems: Problems,
-): Record<string, string> {
-  const named = entriesOf(raw.vars).map(([name, value]): [string, unknown] => [
-    name,
-    scalarText(value, ['vars', name], parsed),
-  ]);
-  for (const name of new Set([...named.map(([key]) => key), ...Object.keys(set)])) {
-    if (laterNames.has(name)) {
-      const help = name === 'tag' ? "write tags under 'tags' or in a workflow" : 'choose another name';
-      problems.error('reserved-variable', ['vars', name], `'\${${name}}' has a value of its own`, { at: 'key', help });
-    } else if (!/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) {
-      const help = 'use letters, digits, _ . and -, a letter first';
-      problems.error('variable-name', ['vars', name], `'${name}' is no name for a variable`, { at: 'key', help });
-    }
-  }
-  // A list or map is refused by the schema; it still is a name that exists.
-  return Object.fromEntries(named.map(([name, value]) => [name, asList(value) || asMap(value) ? '' : String(value)]));
+/** Variables are expanded where they are used. */
+function isVariable([top, , field]: Path): boolean {
+  return top === 'vars' || (field === 'vars' && (top === 'images' || top === 'groups' || top === 'workflows'));
 }

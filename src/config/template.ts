@@ -24,6 +24,9 @@ export const laterNames: ReadonlySet<string> = new Set<keyof TemplateValues>([
   'platform',
 ]);
 
+/** What only git knows; where these texts go on to a CI provider's run, the names stay in them. */
+export const gitNames: ReadonlySet<string> = new Set(['gitTag', 'branch', 'commit']);
+
 /** `$$`, `${name}`, or a `${` that never closes. */
 export const token = /\$\$|\$\{([^{}]*)\}|\$\{/g;
 
@@ -42,4 +45,9 @@ export function expandTemplate(text: string, values: Readonly<Partial<TemplateVa
 /** The template that stands for this very text. */
 export function escapeTemplate(text: string): string {
   return text.replaceAll('$', '$$$$');
+}
+
+/** Whether a template asks for one of these names. */
+export function holdsAny(template: string, names: ReadonlySet<string>): boolean {
+  return [...template.matchAll(token)].some(([, name]) => name !== undefined && names.has(name));
 }

@@ -37,3 +37,10 @@ export function textAt(map: unknown, key: string, path: Path): Item | undefined 
   const text = asText(asMap(map)?.[key]);
   return text === undefined ? undefined : { text, path: [...path, key] };
 }
+
+/** The value at a path; undefined where there is none. */
+export function valueAt(tree: unknown, path: Path): unknown {
+  let value = tree;
+  for (const step of path) value = typeof step === 'number' ? asList(value)?.[step] : asMap(value)?.[step];
+  return value;
+}
