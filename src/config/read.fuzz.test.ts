@@ -27,6 +27,7 @@ function survives(text: string, more: Partial<ReadOptions> = {}): void {
 
 const words = fc.constantFrom(
   ...['version', 'family', 'platforms', 'images', 'repository', 'needs', 'vars', 'tags', 'workflows', 'exports'],
+  ...['assets', 'ci', 'circleci', 'jobs', 'job', 'github', 'runners', 'deploy', 'resourceClass', 'on', 'script'],
   ...['builders', 'endpoint', 'registry', 'args', 'defaults', 'groups', 'disable', 'image', 'file', 'a', '__proto__'],
 );
 const texts = fc.oneof(
@@ -79,8 +80,11 @@ test('any JSON as YAML', () => {
 
 test('any tree of the keys of a config', () => {
   fc.assert(
-    fc.property(fc.dictionary(words, trees), fc.constantFrom(undefined, 'a', 'x'), (value, workflow) =>
-      survives(stringify(value), workflow === undefined ? {} : { workflow }),
+    fc.property(
+      fc.dictionary(words, trees),
+      fc.constantFrom(undefined, 'a', 'x'),
+      fc.constantFrom<ReadOptions['git']>({}, 'later'),
+      (value, workflow, git) => survives(stringify(value), { git, ...(workflow === undefined ? {} : { workflow }) }),
     ),
     { numRuns: 400 },
   );
@@ -92,14 +96,18 @@ test('a sound config with one value exchanged for any other', () => {
     family: 'f',
     platforms: ['linux/amd64'],
     vars: { o: 'o' },
-    images: { a: { repository: '${o}/a', args: { A: '1' } } },
+    defaults: { args: { B: '${a}' } },
+    images: { a: { repository: '${o}/a', args: { A: '1' }, vars: { a: '${o}' }, job: 'j' } },
+    groups: { g: { images: ['a'], vars: { a: 'x' }, script: '${a} ${arch}' } },
     exports: [{ image: 'a', file: 'x' }],
-    workflows: { a: { tags: ['x'], disable: [] } },
+    assets: { s: { images: ['x:1', { image: 'y:1' }], deploy: { 'github-release': 'o/r' } } },
+    workflows: { a: { tags: ['x'], disable: [], vars: { o: '${branch}' }, jobs: ['x'], assets: ['s'] } },
+    ci: { circleci: { resourceClass: { default: 'x' }, jobs: { x: {} } }, github: { runners: { default: ['x'] } } },
     builders: [{ name: 'x', endpoint: 'local' }],
   };
   fc.assert(
     fc.property(fc.constantFrom(...Object.keys(sound)), trees, (key, value) =>
-      survives(stringify({ ...sound, [key]: value })),
+      survives(stringify({ ...sound, [key]: value }), { workflow: 'a', git: 'later' }),
     ),
     { numRuns: 300 },
   );

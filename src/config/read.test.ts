@@ -234,3 +234,206 @@ test.each(['"${env:X}"', '{ a: "${env:X}" }', '{ a: { tags: "${env:X}" } }'])(
     });
   },
 );
+
+const later = { git: 'later' } as const;
+
+test('variables win in the order: --set, image or group, chosen workflow, file', () => {
+  const text = `${head}vars: { v: file, w: "\${v}!" }
+images:
+  a: { repository: o/a, vars: { v: own }, args: { A: "\${v} \${w}" } }
+  b: { repository: o/b, args: { A: "\${v} \${w}" } }
+groups: { g: { images: [a], vars: { v: group }, script: "\${w}" } }
+exports: [{ image: a, file: "\${v}\${arch}" }]
+workflows: { x: { vars: { v: flow }, tags: ["\${v}"] }, y: {} }
+`;
+  const seen = ({ images, groups, exports, tags }: Config): unknown => [
+    ...images.map(({ args }) => args.A),
+    groups.g?.script,
+    exports[0]?.file,
+    tags[0],
+  ];
+  expect(seen(read(text))).toEqual(['own own!', 'file file!', 'group!', 'file${arch}', 'latest']);
+  expect(seen(read(text, { workflow: 'x' }))).toEqual(['own own!', 'flow flow!', 'group!', 'flow${arch}', 'flow']);
+  expect(seen(read(text, { workflow: 'y' }))).toEqual(['own own!', 'file file!', 'group!', 'file${arch}', 'latest']);
+  expect(seen(read(text, { workflow: 'x', set: { v: 'set' } }))).toEqual([
+    'set set!',
+    'set set!',
+    'set!',
+    'set${arch}',
+    'set',
+  ]);
+});
+
+test('each image has the defaults with its own variables', () => {
+  const text = `${head}vars: { branch: main }\ndefaults: { args: { B: "\${branch}", C: 1.10 }, context: "\${branch}" }
+images:
+  a: { repository: o/a }
+  b: { repository: o/b, vars: { branch: dev }, args: { C: 2 } }
+`;
+  expect(read(text).images.map(({ args, context, vars }) => [args, context, vars])).toEqual([
+    [{ B: 'main', C: '1.10' }, 'main', { branch: 'main' }],
+    [{ B: 'dev', C: '2' }, 'dev', { branch: 'dev' }],
+  ]);
+});
+
+test('--set of a variable that only an image has is no mistake', () => {
+  const text = `${head}images: { a: { repository: o/a, vars: { v: x }, args: { A: "\${v}" } } }\n`;
+  expect(read(text, { set: { v: 'y' } })).toMatchObject({ warnings: [], images: [{ args: { A: 'y' } }] });
+});
+
+test('texts are given as written, with the variables that stand in them in the order of their appearance', () => {
+  const text = `${head}vars: { z: "\${org}-z", org: acme, unused: x }
+images:
+  a:
+    repository: "\${org}/a"
+    source: "https://h/\${org}/\${z}.git#\${date}"
+    args: { T: "\${tag}-\${x}$$\${x}", E: "\${env:E}" }
+    vars: { x: "1.\${z}" }
+`;
+  const [image] = read(text, { env: { E: 'e${x}' } }).images;
+  expect(Object.entries(image?.vars ?? {})).toEqual([
+    ['org', 'acme'],
+    ['z', 'acme-z'],
+    ['x', '1.acme-z'],
+  ]);
+  expect(image?.written).toEqual({
+    repository: '${org}/a',
+    source: 'https://h/${org}/${z}.git#2026-03-04',
+    args: { T: '${tag}-${x}$$${x}', E: 'e$${x}' },
+  });
+  expect(image?.args.T).toBe('${tag}-1.acme-z$$1.acme-z');
+});
+
+test('a variable whose value differs by what is built has its text in its place', () => {
+  const text = `${head}vars: { org: acme, base: "\${org}/base:\${archTag}", b: "[\${base}]" }
+images: { a: { repository: "\${org}/a-\${tag}", args: { BASE: "\${b}" } } }
+`;
+  const [image] = read(text).images;
+  expect(image).toMatchObject({ repository: 'acme/a-latest', args: { BASE: '[acme/base:${archTag}]' } });
+  expect(image?.vars).toEqual({ org: 'acme' });
+  expect(image?.written).toEqual({ repository: '${org}/a-${tag}', args: { BASE: '[${org}/base:${archTag}]' } });
+});
+
+test('a group and an export are given as written too', () => {
+  const text = `${head}vars: { org: acme }
+images: { a: { repository: o/a } }
+groups: { two words: { images: [a], source: "https://h/\${org}.git#\${p}", script: "x \${org} \${archTag}", vars: { p: docker } } }
+exports: [{ image: a, file: "\${org}\${arch}", deploy: { github-release: "\${org}/r" } }]
+`;
+  const config = read(text);
+  expect(config.groups['two words']).toEqual({
+    name: 'two words',
+    job: 'two-words',
+    images: ['a'],
+    source: { kind: 'git', url: 'https://h/acme.git', ref: 'docker' },
+    script: 'x acme ${archTag}',
+    vars: { org: 'acme', p: 'docker' },
+    written: { source: 'https://h/${org}.git#${p}', script: 'x ${org} ${archTag}' },
+  });
+  expect(config.exports).toEqual([
+    {
+      image: 'a',
+      file: 'acme${arch}',
+      deploy: { 'github-release': 'acme/r' },
+      vars: { org: 'acme' },
+      written: { file: '${org}${arch}' },
+    },
+  ]);
+});
+
+test('names of git stay where only the CI run will know them', () => {
+  const text = `${head}vars: { rev: "\${commit}" }
+images:
+  a: { repository: "o/a-\${branch}", source: "https://h/a.git#\${gitTag}", args: { A: "\${rev} $\${branch}" }, tags: ["\${tag}-x"] }
+workflows: { release: { tags: ["\${release}", latest], vars: { release: "\${gitTag}" } } }
+registry: "docker.io/\${branch}"
+`;
+  const config = read(text, { ...later, workflow: 'release' });
+  expect(config.tags).toEqual(['${gitTag}', 'latest']);
+  expect(config.workflows.release).toMatchObject({ tags: ['${gitTag}', 'latest'], vars: { release: '${gitTag}' } });
+  expect(config.images[0]).toMatchObject({
+    repository: 'o/a-${branch}',
+    source: { kind: 'git', url: 'https://h/a.git', ref: '${gitTag}' },
+    args: { A: '${commit} $${branch}' },
+    tags: ['${gitTag}-x'],
+    vars: { rev: '${commit}' },
+    written: { repository: 'o/a-${branch}', source: 'https://h/a.git#${gitTag}', args: { A: '${rev} $${branch}' } },
+  });
+  expect(config.registry).toEqual({ kind: 'remote', host: 'docker.io', prefix: '${branch}' });
+});
+
+test('a variable may have the name of one of git, and then it is the one that is meant', () => {
+  const text = `${head}vars: { branch: develop }\nimages: { a: { repository: "o/a-\${branch}" } }\n`;
+  expect(read(text, later).images[0]).toMatchObject({ repository: 'o/a-develop', vars: { branch: 'develop' } });
+});
+
+test('a workflow with other jobs and no tags of its own builds no image', () => {
+  const text = `${head}tags: ["\${gitTag}"]
+images: { a: { repository: o/a, target: "\${commit}" } }
+groups: { g: { images: [a], script: "\${commit}" } }
+exports: [{ image: a, file: "\${commit}\${arch}" }]
+assets: { s: { images: ["r:1"] } }
+ci: { github: { jobs: { test: { steps: [] } } } }
+workflows:
+  nightly: { jobs: [test], on: { schedule: "0 4 * * *", branch: main } }
+  both: { jobs: [test], tags: [x], assets: [s], disable: [], exports: [a] }
+  none: {}
+`;
+  const config = read(text, { workflow: 'nightly' });
+  expect(config).toMatchObject({ images: [], groups: {}, exports: [], warnings: [] });
+  expect(config.workflows).toEqual({
+    nightly: {
+      on: { schedule: '0 4 * * *', branch: 'main' },
+      vars: {},
+      jobs: ['test'],
+      assets: [],
+      builds: false,
+    },
+    both: { vars: {}, tags: ['x'], disable: [], exports: ['a'], jobs: ['test'], assets: ['s'], builds: true },
+    none: { vars: {}, jobs: [], assets: [], builds: true },
+  });
+  expect(read(text, { ...later, workflow: 'both' }).images).toHaveLength(1);
+});
+
+test('an asset says under which names and for which platforms each image is saved', () => {
+  const text = `${head}images: { a: { repository: o/a } }
+assets:
+  s:
+    images:
+      - quay.io:443/org/registry:2
+      - redis@sha256:${'a'.repeat(64)}
+      - { image: "x/logstash:7", as: "h/logstash:7.1", platforms: [amd64] }
+      - { image: "y/z:1", file: zed }
+    plain: amd64
+    deploy: { github-release: o/r }
+`;
+  const { images = [], ...rest } = read(text).assets.s ?? {};
+  expect(rest).toEqual({ plain: 'linux/amd64', deploy: { 'github-release': 'o/r' } });
+  expect(images.map(({ as, file, platforms }) => [as, file, ...platforms.map(formatPlatform)])).toEqual([
+    ['registry:2', 'registry-2', 'linux/amd64', 'linux/arm64'],
+    ['redis:latest', 'redis-latest', 'linux/amd64', 'linux/arm64'],
+    ['h/logstash:7.1', 'h-logstash-7.1', 'linux/amd64'],
+    ['z:1', 'zed', 'linux/amd64', 'linux/arm64'],
+  ]);
+});
+
+test('settings of CI providers have platforms as splitbuild writes them', () => {
+  const text = `${head}images: { a: { repository: o/a, job: build_a }, a.b: { repository: o/ab } }
+ci:
+  circleci: { image: "i:1", deployImage: "d:1", contexts: [c], resourceClass: { default: medium, emulated: large, aarch64: arm } }
+  github: { runners: { default: ubuntu, linux/arm64/v8: [self-hosted, arm] } }
+  gitlab: { image: "g:1", tags: { arm: [a] } }
+`;
+  const config = read(text);
+  expect(config.images.map(({ job }) => job)).toEqual(['build_a', 'a-b']);
+  expect(config.ci).toEqual({
+    circleci: {
+      image: 'i:1',
+      deployImage: 'd:1',
+      contexts: ['c'],
+      resourceClass: { default: 'medium', emulated: 'large', 'linux/arm64': 'arm' },
+    },
+    github: { runners: { default: 'ubuntu', 'linux/arm64': ['self-hosted', 'arm'] } },
+    gitlab: { image: 'g:1', tags: { 'linux/arm/v7': ['a'] } },
+  });
+});

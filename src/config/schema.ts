@@ -153,21 +153,23 @@ const exported = z.strictObject({
 const asset = z.strictObject({
   images: z
     .array(
-      z.union([
-        text,
-        z.strictObject({
-          image: text.describe('Reference of the image').meta({ examples: ['docker.io/library/registry:2'] }),
-          as: text
-            .optional()
-            .describe("name:tag that it is saved under. Default: the reference's last component, with its tag")
-            .meta({ examples: ['registry:2'] }),
-          file: text
-            .optional()
-            .describe("Name of the file, without -arch and .tar.gz. Default: 'as' with - for :")
-            .meta({ examples: ['registry-2'] }),
-          platforms: platforms.optional().describe("Platforms that it has. Default: the file's"),
-        }),
-      ]),
+      z
+        .union([
+          text,
+          z.strictObject({
+            image: text.describe('Reference of the image').meta({ examples: ['docker.io/library/registry:2'] }),
+            as: text
+              .optional()
+              .describe("name:tag that it is saved under. Default: the reference's last component, with its tag")
+              .meta({ examples: ['registry:2'] }),
+            file: text
+              .optional()
+              .describe("Name of the file, without -arch and .tar.gz. Default: 'as' with - for :")
+              .meta({ examples: ['registry-2'] }),
+            platforms: platforms.optional().describe("Platforms that it has. Default: the file's"),
+          }),
+        ])
+        .meta({ examples: ['registry:2'] }),
     )
     .min(1)
     .describe('Images to save: references, or maps where more is to be said')
