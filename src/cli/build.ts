@@ -20,16 +20,40 @@ import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } 
 interface BuildOptions extends FamilyOptions {
   builder: string[];
   publish: boolean;
+  runId?: string | undefined;
   verbose?: true | undefined;
 }
 
+/** The manifest job of a pipeline: joins and publishes what other jobs have built under the same run id. */
+export async function publish(images: string[], options: Omit<BuildOptions, 'publish'>): Promise<number> {
+  if (options.runId === undefined) {
+    return printFailure({
+      kind: 'usage',
+      message: 'publish wants the run whose builds it joins',
+      help: "give --run-id, the same as to 'splitbuild build --no-publish'",
+    });
+  }
+  return run(images, { ...options, publish: true }, false);
+}
+
 export async function build(images: string[], options: BuildOptions): Promise<number> {
+  return run(images, options, true);
+}
+
+async function run(images: string[], options: BuildOptions, builds: boolean): Promise<number> {
+  if (options.runId !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/.test(options.runId)) {
+    return printFailure({
+      kind: 'usage',
+      message: `--run-id ${options.runId} can't be part of a tag`,
+      help: 'letters, digits, _ . and -, 100 at most',
+    });
+  }
   const stopped = new AbortController();
   const signal = AbortSignal.any([interruptSignal(), stopped.signal]);
   const loaded = await load(images, options, signal);
   if (!loaded.ok) return printFailure(loaded.failure);
   const { config, plan } = loaded.value;
-  const refused = (options.publish ? leftOut(loaded.value) : undefined) ?? secretsWithout(plan);
+  const refused = (options.publish ? leftOut(loaded.value) : undefined) ?? (builds ? secretsWithout(plan) : undefined);
   if (refused) return printFailure(refused);
   const builders = chosenBuilders(options.builder, config);
   if (!builders.ok) return printFailure(builders.failure);
@@ -38,14 +62,14 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
   let fleet: Fleet | undefined;
   try {
     const opened = await openFleet(
-      builders.value,
+      builds ? builders.value : [],
       {
         registry: {
           address: registry.value.address,
           ...(registry.value.loopbackPort ? { loopbackPort: registry.value.loopbackPort } : {}),
         },
         wanted: plan.tasks.flatMap((task) =>
-          task.kind === 'build' ? [{ platform: task.platform, mode: task.mode }] : [],
+          builds && task.kind === 'build' ? [{ platform: task.platform, mode: task.mode }] : [],
         ),
         env: process.env,
       },
@@ -55,7 +79,7 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
     fleet = opened.value;
     const journals = resolve(options.state, 'runs');
     const history = await readHistory(journals, plan.family);
-    const id = runId(new Date());
+    const id = options.runId ?? runId(new Date());
     const journal = openJournal(journals, id);
     if (!journal.ok) return printFailure(journal.failure);
     const reporter = createReporter({
@@ -81,6 +105,7 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
         plan,
         {
           id,
+          shared: options.runId !== undefined,
           registry: registry.value.client,
           registryAddress: registry.value.address,
           plainHttp: registry.value.plainHttp,
@@ -91,7 +116,7 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
         },
         history,
         signal,
-        { publish: options.publish },
+        { publish: options.publish, build: builds },
       );
       reporter.close();
       if (journalFailure) return printFailure(journalFailure);

@@ -62,20 +62,27 @@ export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' |
       help: "write one (the README shows how), or name it with --config; 'splitbuild graph FOLDER' needs none",
     });
   }
-  const set: Record<string, string> = {};
-  for (const pair of options.set) {
-    const at = pair.indexOf('=');
-    if (at < 1) return fail({ kind: 'usage', message: `--set ${pair} has no value`, help: 'write --set name=value' });
-    set[pair.slice(0, at)] = pair.slice(at + 1);
-  }
+  const set = parseSet(options.set);
+  if (!set.ok) return set;
   return readConfig(text, {
     file: options.config,
     env: process.env,
-    set,
+    set: set.value,
     git: await gitState(resolve(file, '..')),
     now: new Date(),
     ...(options.workflow ? { workflow: options.workflow } : {}),
   });
+}
+
+/** `--set name=value` as variables. */
+export function parseSet(pairs: string[]): Result<Record<string, string>> {
+  const set: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    if (at < 1) return fail({ kind: 'usage', message: `--set ${pair} has no value`, help: 'write --set name=value' });
+    set[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return ok(set);
 }
 
 export async function load(images: string[], options: FamilyOptions, signal: AbortSignal): Promise<Result<Loaded>> {

@@ -48,9 +48,17 @@ family('build', 'build, join, verify and publish a family, or some of its images
     [] as string[],
   )
   .option('--no-publish', 'build and push the platforms only; no tag moves')
+  .option('--run-id <id>', 'the run that this is a part of: what others have built under the same id is taken as done')
   .option('--verbose', 'print every line of every build')
   .addHelpText('after', '\nExample:\n  splitbuild build app --builder here=local --builder arm=ssh://ci@arm-1')
   .action(async (images, options) => exit((await import('./build.ts')).build(images, options)));
+
+family('publish', 'join and publish what was built under a run id, by this or other machines')
+  .argument('[image...]', 'images of the family; all when none is named')
+  .option('--run-id <id>', 'the run, as given to splitbuild build --no-publish')
+  .option('--verbose', 'print every line')
+  .addHelpText('after', '\nExample:\n  splitbuild publish app --run-id $CI_PIPELINE_ID')
+  .action(async (images, options) => exit((await import('./build.ts')).publish(images, { ...options, builder: [] })));
 
 family('plan', 'show the tasks of a run, in order, and what each waits for')
   .argument('[image...]', 'images of the family; all when none is named')
@@ -103,6 +111,33 @@ program
   .option('--listen <host:port>', 'address to listen on', '127.0.0.1:5000')
   .addHelpText('after', '\nExample:\n  splitbuild registry serve --listen 127.0.0.1:5000')
   .action(async (options) => exit((await import('./registry.ts')).serve(options)));
+
+const ci = program
+  .command('ci')
+  .description('the pipeline that does the same in CI: written, checked, imported, rehearsed');
+
+function pipeline(name: string, description: string) {
+  return ci
+    .command(name)
+    .description(description)
+    .argument('<provider>', 'circleci, github or gitlab')
+    .option('-c, --config <file>', 'the config file', 'splitbuild.yaml')
+    .option('--set <name=value>', 'set a variable of the config (repeatable)', collect, [] as string[])
+    .option('--chain <arch|manifest>', 'what a downstream build waits for: its platform, or the joined image')
+    .option('--mode <native|emulated>', 'a job a platform, or one emulated job an image')
+    .option('--steps <docker|splitbuild>', 'plain docker commands, or calls of splitbuild', 'docker');
+}
+
+pipeline('generate', 'write the pipeline of the config’s workflows')
+  .option('-o, --out <file>', 'where to; - for standard output; where the provider looks for it when not given')
+  .option('--json', 'print the jobs as JSON, before a provider’s syntax')
+  .addHelpText('after', '\nExample:\n  splitbuild ci generate circleci --chain arch')
+  .action(async (provider, options) => exit((await import('./ci.ts')).ciGenerate(provider, options)));
+
+pipeline('check', 'compare the committed pipeline with what the config gives, and look for what can’t work')
+  .option('--file <file>', 'the committed file, where it is not where the provider looks for it')
+  .addHelpText('after', '\nExample:\n  splitbuild ci check circleci')
+  .action(async (provider, options) => exit((await import('./ci.ts')).ciCheck(provider, options)));
 
 program
   .command('schema')

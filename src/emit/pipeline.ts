@@ -42,8 +42,24 @@ export interface Job {
 export type Step =
   /** The repository that the pipeline lies in. */
   | { kind: 'checkout' }
-  /** POSIX sh under `set -eu`. It sees the job's parameters, its secrets, and `$RUN_ID`: unique to the pipeline's run and fit for a tag. */
-  | { kind: 'script'; name: string; script: string }
+  | ScriptStep
   /** Keeps a folder of this job for the jobs that need it, and gives it to them. */
   | { kind: 'persist'; folder: string }
   | { kind: 'attach'; folder: string };
+
+/** POSIX sh under `set -eu`. It sees the job's parameters, its secrets, and `$RUN_ID`: unique to the pipeline's run and fit for a tag. */
+export interface ScriptStep {
+  kind: 'script';
+  /** For people: `Build base for linux/arm64`. */
+  name: string;
+  /** The whole of it: the settings, then the body. */
+  script: string;
+  /** The same in parts, for providers that can share a body between jobs. */
+  parts?: {
+    /** Name of the body: `build`, `publish`; the same name is the same body. */
+    uses: string;
+    body: string;
+    /** Variables that the body reads; in a value `${org}` is a parameter of the job. */
+    settings: Record<string, string>;
+  };
+}

@@ -54,14 +54,29 @@ export function registryPath(config: Config, repository: string): string {
     : repository;
 }
 
+export interface FamilyOptions {
+  /** Git sources are left where they are: their images have the edges that `needs` names, and no others. */
+  fetch: boolean;
+}
+
 /** Reads all Dockerfiles of a config and finds the edges; every problem is reported at once. */
-export async function readFamily(config: Config, stateFolder: string, signal: AbortSignal): Promise<Result<Family>> {
+export async function readFamily(
+  config: Config,
+  stateFolder: string,
+  signal: AbortSignal,
+  options: FamilyOptions = { fetch: true },
+): Promise<Result<Family>> {
   const fetchSource = createSourceFetcher(join(stateFolder, 'sources'), signal);
   const problems: Diagnostic[] = [];
   const warnings: Diagnostic[] = [...config.warnings];
   const byRepository = repositoriesOf(config);
   const images: FamilyImage[] = [];
-  for (const image of config.images.filter((candidate) => !candidate.mirror)) {
+  const scripted = new Set(Object.values(config.groups).flatMap((group) => group.images));
+  for (const image of config.images.filter(({ name, mirror }) => !mirror && !scripted.has(name))) {
+    if (!options.fetch && image.source.kind === 'git') {
+      images.push(unread(image, config));
+      continue;
+    }
     const source = await fetchSource(image.source);
     if (!source.ok) return source;
     const context = resolve(source.value.folder, image.context);
@@ -121,6 +136,17 @@ export async function readFamily(config: Config, stateFolder: string, signal: Ab
   const ordered = order(images);
   if (!ordered.ok) return ordered;
   return ok({ images: ordered.value, warnings: dedupe(warnings) });
+}
+
+/** An image of a source that is not looked at. */
+function unread(image: ImageConfig, config: Config): FamilyImage {
+  const builds = image.platforms.map((platform) => ({
+    platform,
+    args: platformArgs(image, config, platform),
+    upstreams: [],
+    externals: [],
+  }));
+  return { name: image.name, config: image, context: '', dockerfile: '', text: '', builds, upstreams: image.needs };
 }
 
 function repositoriesOf(config: Config): Map<string, ImageConfig> {

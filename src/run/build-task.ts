@@ -79,7 +79,7 @@ export async function runBuild(
     }
     secrets[name] = value;
   }
-  const stagedTag = `${run.id}-${archSuffix(task.platform)}`;
+  const stagedTag = stagedTagOf(task, run.id);
   const name = `${builder.registryAddress}/${task.repository}:${stagedTag}`;
   const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.now() });
   const folder = await mkdtemp(join(tmpdir(), 'splitbuild-'));
@@ -120,6 +120,11 @@ export async function runBuild(
     key: prepared.key,
     local: { engine: builder.engine, reference: name },
   });
+}
+
+/** Tag under which a run keeps the image of a platform until it is published. */
+export function stagedTagOf({ platform }: Pick<BuildTask, 'platform'>, run: string): string {
+  return `${run}-${archSuffix(platform)}`;
 }
 
 /** A secret comes from the environment variable of its name, as written or in upper case. */

@@ -6,6 +6,8 @@ import type { Emit } from './event.ts';
 export interface RunContext {
   /** Unique to the run and fit to be part of a tag. */
   id: string;
+  /** The id was given: other processes, on other machines, build for the same run, and what they staged is taken as done. */
+  shared: boolean;
   registry: RegistryClient;
   /** `host:port` of the registry as the coordinator reaches it. */
   registryAddress: string;

@@ -6,7 +6,7 @@ import { formatPlatform } from '../image/platform.ts';
 import { readPlatformImage } from '../image/read.ts';
 import { criticalPath } from '../plan/critical-path.ts';
 import type { BuildTask, Plan, PublishTask, Task } from '../plan/plan.ts';
-import { type Built, prepareBuild, runBuild, secretValue } from './build-task.ts';
+import { type Built, prepareBuild, runBuild, secretValue, stagedTagOf } from './build-task.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
 import { maskSecrets } from './mask.ts';
@@ -22,7 +22,7 @@ export async function execute(
   context: RunContext,
   history: History,
   signal: AbortSignal,
-  options: { publish: boolean },
+  options: { publish: boolean /** False: what is not there already is a failure. */; build: boolean },
 ): Promise<Outcome> {
   const secrets = plan.tasks.flatMap((task) => (task.kind === 'build' ? task.secrets : []));
   const values = secrets.flatMap((name) => secretValue(name, context.env) ?? []);
@@ -82,6 +82,20 @@ export async function execute(
         });
         return ok(undefined);
       }
+    }
+    if (run.shared) {
+      const stagedTag = stagedTagOf(task, run.id);
+      const reference = { registry: run.registryAddress, repository: task.repository, tag: stagedTag };
+      const child = await readPlatformImage(run.registry, reference, task.platform, signal);
+      if (child.ok) {
+        const { digest } = child.value.descriptor;
+        const { key } = prepared.value;
+        built.set(task.id, { child: child.value, stagedTag, key });
+        run.emit({ type: 'task-reused', task: task.id, digest, stagedTag, key, time: run.now() });
+        return ok(undefined);
+      }
+      const absent = child.failure.kind === 'registry' && child.failure.status === 404;
+      if (!absent || !options.build) return reject(task, run.now(), child.failure, false);
     }
     let avoid: string | undefined;
     for (let attempt = 1; ; attempt += 1) {

@@ -1,0 +1,123 @@
+// A provider's files from a config: every workflow read, planned and turned into jobs, and then written in the provider's syntax.
+import { relative, resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { readConfig } from '../config/read.ts';
+import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
+import { readFamily } from '../family/family.ts';
+import { buildWorkflow } from './build-pipeline.ts';
+import { emitCircleci } from './circleci.ts';
+import type { Pipeline, PipelineWorkflow } from './pipeline.ts';
+
+export const providers = ['circleci'] as const;
+export type Provider = (typeof providers)[number];
+
+export interface GenerateOptions {
+  provider: Provider;
+  /** As named on the command line. */
+  file: string;
+  text: string;
+  env: Record<string, string | undefined>;
+  set: Record<string, string>;
+  /** Absolute path of the repository that the pipeline lies in. */
+  root: string;
+  /** Instead of what the config says. */
+  chain?: Config['chain'];
+  mode?: 'native' | 'emulated';
+  steps: 'docker' | 'splitbuild';
+  header: string[];
+  now: Date;
+  signal: AbortSignal;
+}
+
+export interface Generated {
+  /** By path from the repository's top. */
+  files: Record<string, string>;
+  pipeline: Pipeline;
+  warnings: Diagnostic[];
+}
+
+/** Reads a config for each of its workflows; a config without any is one workflow, `build`, on every push. */
+export async function readPipeline(options: GenerateOptions): Promise<Result<{ pipeline: Pipeline; config: Config }>> {
+  const read = (workflow?: string): Result<Config> => {
+    const { file, env, set, now } = options;
+    const config = readConfig(options.text, {
+      file,
+      env,
+      set,
+      now,
+      git: 'later',
+      ...(workflow === undefined ? {} : { workflow }),
+    });
+    return config.ok ? ok(withOptions(config.value, options)) : config;
+  };
+  const top = read();
+  if (!top.ok) return top;
+  const names = Object.keys(top.value.workflows);
+  const pipeline: Pipeline = { family: top.value.family, workflows: [] };
+  for (const name of names.length > 0 ? names : [undefined]) {
+    const config = name === undefined ? top : read(name);
+    if (!config.ok) return config;
+    const written = name === undefined ? undefined : config.value.workflows[name];
+    const buildsNothing = written !== undefined && written.tags === undefined && (written.jobs ?? []).length > 0;
+    if (buildsNothing) {
+      pipeline.workflows.push({ name: name ?? 'build', on: written.on ?? {}, jobs: [] });
+      continue;
+    }
+    const family = await readFamily(config.value, '', options.signal, { fetch: false });
+    if (!family.ok) return family;
+    const workflow = buildWorkflow({
+      workflow: name ?? 'build',
+      named: name !== undefined,
+      file: relative(options.root, resolve(options.file)),
+      set: options.set,
+      on: written?.on ?? {},
+      config: config.value,
+      family: family.value,
+      root: options.root,
+      steps: options.steps,
+    });
+    if (!workflow.ok) return workflow;
+    pipeline.workflows.push(workflow.value);
+  }
+  return ok({ pipeline, config: top.value });
+}
+
+function withOptions(config: Config, { chain, mode }: GenerateOptions): Config {
+  return {
+    ...config,
+    ...(chain ? { chain } : {}),
+    ...(mode ? { images: config.images.map((image) => ({ ...image, mode })) } : {}),
+  };
+}
+
+export async function generate(options: GenerateOptions): Promise<Result<Generated>> {
+  const read = await readPipeline(options);
+  if (!read.ok) return read;
+  const { pipeline, config } = read.value;
+  const extraJobs = Object.fromEntries(Object.entries(config.workflows).map(([name, { jobs = [] }]) => [name, jobs]));
+  switch (options.provider) {
+    case 'circleci': {
+      const text = emitCircleci(pipeline, { header: options.header, settings: config.ci.circleci ?? {}, extraJobs });
+      return ok({ files: { '.circleci/config.yml': text }, pipeline, warnings: config.warnings });
+    }
+    default:
+      return fail({
+        kind: 'usage',
+        message: `no provider '${options.provider}'`,
+        help: `one of ${providers.join(', ')}`,
+      });
+  }
+}
+
+/** The longest chain of a workflow's jobs, first to last. */
+export function chainOf({ jobs }: PipelineWorkflow): string[] {
+  const longest = new Map<string, string[]>();
+  let best: string[] = [];
+  for (const job of jobs) {
+    const before = job.needs.map((need) => longest.get(need) ?? []).reduce((a, b) => (b.length > a.length ? b : a), []);
+    const chain = [...before, job.name];
+    longest.set(job.name, chain);
+    if (chain.length > best.length) best = chain;
+  }
+  return best;
+}
