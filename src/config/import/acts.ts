@@ -2,6 +2,7 @@
 import { posix } from 'node:path';
 import type { Call } from './shell-run.ts';
 import { resolvePath } from './shell-run.ts';
+import { symbol } from './symbols.ts';
 
 export interface Build {
   tags: string[];
@@ -59,7 +60,8 @@ function readArguments(words: readonly string[], alsoPlain: readonly string[] = 
     const takes = valueFlags.has(word) && !alsoPlain.includes(word);
     if (long !== undefined) add(flags, long, value ?? '');
     else if (takes) add(flags, word, words[++at] ?? '');
-    else if (/^-[tfob]./.test(word) && !word.startsWith('--')) add(flags, word.slice(0, 2), word.slice(2).replace(/^=/, ''));
+    else if (/^-[tfob]./.test(word) && !word.startsWith('--'))
+      add(flags, word.slice(0, 2), word.slice(2).replace(/^=/, ''));
     else if (word.startsWith('-') && word !== '-') add(flags, word, '');
     else positional.push(word);
   }
@@ -73,7 +75,8 @@ function add(flags: Map<string, string[]>, name: string, value: string): void {
 const asides =
   /^(apk|apt|apt-get|yum|dnf|brew|pip3?|npm|yarn|rustup|gem|echo|printf|ls|cat|pwd|env|set|mkdir|rm|rmdir|cd|sleep|source|\.|eval|shopt|trap|wait|date|uname|id|whoami|which|command|type|grep|head|tail|wc|sort|awk|sed|tr|cut|tee|jq|curl|wget|chmod|chown|df|du|free|nproc|tar|unzip|touch|test|alias|umask|hash|ulimit|systemctl|service|qemu\S*|update-binfmts|docker-credential\S*|aws|gcloud|az|oras|cosign|circleci|circleci-agent|lsb_release|timeout|false|read|kill|ps|xargs|find|dockerize|uuidgen|base64)$/;
 const docker = /^(docker|podman|nerdctl)$/;
-const buildsByName = /(^|\/)(make|gmake|just|task|bake|mvn|mvnw|gradle|gradlew|sbt|bazel|earthly|pants|rake|ko|goreleaser|docker-compose|packer|s2i|img|kaniko|nix-build)$/;
+const buildsByName =
+  /(^|\/)(make|gmake|just|task|bake|mvn|mvnw|gradle|gradlew|sbt|bazel|earthly|pants|rake|ko|goreleaser|docker-compose|packer|s2i|img|kaniko|nix-build)$/;
 
 /** The acts of one call. */
 export function readCall(call: Call): Act[] {
@@ -83,12 +86,16 @@ export function readCall(call: Call): Act[] {
   if (docker.test(name)) return readDocker(rest, call).map((act) => ({ ...act, ...at }));
   if (name === 'git') return readGit(rest, call).map((act) => ({ ...act, ...at }));
   if (name === 'skopeo' && rest[0] === 'copy') {
-    const [from = '', to = ''] = readArguments(rest.slice(1)).positional.map((word) => word.replace(/^docker:\/\//, ''));
+    const [from = '', to = ''] = readArguments(rest.slice(1)).positional.map((word) =>
+      word.replace(/^docker:\/\//, ''),
+    );
     return [{ kind: 'copy', from, to, ...at }];
   }
   if (/^(pigz|gzip|xz|zstd|bzip2)$/.test(name)) {
     const file = rest.find((word) => !word.startsWith('-'));
-    return file === undefined ? [{ kind: 'aside', ...at }] : [{ kind: 'compress', file: resolvePath(call.cwd, file), ...at }];
+    return file === undefined
+      ? [{ kind: 'aside', ...at }]
+      : [{ kind: 'compress', file: resolvePath(call.cwd, file), ...at }];
   }
   if (name === 'gh' && rest[0] === 'release' && rest[1] === 'upload') {
     const { flags, positional } = readArguments(rest.slice(2));
@@ -97,12 +104,17 @@ export function readCall(call: Call): Act[] {
   }
   if (name === 'ghr') return [{ kind: 'upload', files: rest.slice(-1), repository: '', cwd: call.cwd, ...at }];
   if (name === 'gh') return [{ kind: 'aside', ...at }];
-  if (/^(\.{0,2}\/|.*\.sh$)/.test(name) || buildsByName.test(name)) return [{ kind: 'script', words, cwd: call.cwd, ...at }];
+  if (/^(\.{0,2}\/|.*\.sh$)/.test(name) || buildsByName.test(name))
+    return [{ kind: 'script', words, cwd: call.cwd, ...at }];
   if (/^(bash|sh|python3?|node)$/.test(name) && rest.some((word) => /^[^-].*\.\w+$|^\.?\//.test(word)))
     return [{ kind: 'script', words, cwd: call.cwd, ...at }];
   // What is written to a file may be read by the build.
-  if (asides.test(name) && (call.output === undefined || /^\/(~\/\.docker\/|dev\/)/.test(call.output))) return [{ kind: 'aside', ...at }];
-  const into = call.output === undefined ? '' : ` ${call.appends ? '>>' : '>'} ${call.output.replace(/^\/~/, '$HOME').replace(/^\/(?!dev)/, '')}`;
+  if (asides.test(name) && (call.output === undefined || /^\/(~\/\.docker\/|dev\/)/.test(call.output)))
+    return [{ kind: 'aside', ...at }];
+  const into =
+    call.output === undefined
+      ? ''
+      : ` ${call.appends ? '>>' : '>'} ${call.output.replace(/^\/~/, '$HOME').replace(/^\/(?!dev)/, '')}`;
   return [{ kind: 'other', text: `${words.join(' ')}${into}`, ...at }];
 }
 
@@ -120,7 +132,8 @@ type Bare = Act extends infer One ? (One extends Act ? Omit<One, 'line'> : never
 
 function readDocker(words: string[], call: Call): Bare[] {
   let rest = words;
-  while ((rest[0] ?? '').startsWith('-')) rest = rest.slice(/^(-H|--host|--context|-c|--config|-l|--log-level)$/.test(rest[0] ?? '') ? 2 : 1);
+  while ((rest[0] ?? '').startsWith('-'))
+    rest = rest.slice(/^(-H|--host|--context|-c|--config|-l|--log-level)$/.test(rest[0] ?? '') ? 2 : 1);
   if (rest[0] === 'image' || rest[0] === 'builder') rest = rest.slice(1);
   const [command = '', second = ''] = rest;
   const { flags, positional } = readArguments(rest.slice(1), ['-m', '-f', '-b']);
@@ -156,7 +169,9 @@ function readDocker(words: string[], call: Call): Bare[] {
     }
     case 'compose':
     case 'stack':
-      return second === 'build' || second === 'push' ? [{ kind: 'script', words: ['docker', ...rest], cwd: call.cwd }] : [{ kind: 'aside' }];
+      return second === 'build' || second === 'push'
+        ? [{ kind: 'script', words: ['docker', ...rest], cwd: call.cwd }]
+        : [{ kind: 'aside' }];
     default:
       return [{ kind: 'aside' }];
   }
@@ -174,10 +189,12 @@ function readBuild(words: string[], cwd: string): { kind: 'build' } & Build {
   return {
     kind: 'build',
     tags: [...all('-t', '--tag'), ...(named ? named.split(',') : [])],
-    platforms: all('--platform').flatMap((list) => list.split(',')).filter((one) => one !== ''),
+    platforms: all('--platform')
+      .flatMap((list) => list.split(','))
+      .filter((one) => one !== ''),
     args: all('--build-arg').map((arg): [string, string] => {
       const [name = '', ...value] = arg.split('=');
-      return [name, value.length > 0 ? value.join('=') : `\uE000env:${name}\uE001`];
+      return [name, value.length > 0 ? value.join('=') : symbol("env", name)];
     }),
     ...optional('dockerfile', file === undefined || file === '-' ? undefined : url ? file : resolvePath(cwd, file)),
     context: url ? context : resolvePath(cwd, context),

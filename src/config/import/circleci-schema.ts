@@ -4,10 +4,16 @@ import { z } from 'zod';
 import { type Diagnostic, fail, ok, type Result } from '../../failure.ts';
 import { type ParsedFile, type Path, parseConfig } from '../parse.ts';
 
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]).transform((value) => (value === null ? '' : String(value)));
-const textOrList = z.union([z.string(), z.array(z.string())]).transform((value) => (typeof value === 'string' ? [value] : value));
+const scalar = z
+  .union([z.string(), z.number(), z.boolean(), z.null()])
+  .transform((value) => (value === null ? '' : String(value)));
+const textOrList = z
+  .union([z.string(), z.array(z.string())])
+  .transform((value) => (typeof value === 'string' ? [value] : value));
 const environment = z.union([z.record(z.string(), scalar), z.array(z.unknown()).transform(() => ({}))]).optional();
-const parameters = z.record(z.string(), z.looseObject({ type: z.string().optional(), default: z.unknown().optional() })).optional();
+const parameters = z
+  .record(z.string(), z.looseObject({ type: z.string().optional(), default: z.unknown().optional() }))
+  .optional();
 const filter = z.looseObject({ only: textOrList.optional(), ignore: textOrList.optional() });
 const filters = z.looseObject({ branches: filter.optional(), tags: filter.optional() });
 const step = z.union([z.string(), z.record(z.string(), z.unknown())]);
@@ -78,9 +84,18 @@ export function readPipeline(text: string, file: string): Result<ReadPipeline> {
     const diagnostics = result.error.issues.map((issue): Diagnostic => {
       const path = issue.path.map((step) => (typeof step === 'symbol' ? step.toString() : step));
       const what = path.length === 0 ? 'the pipeline' : `'${path.join('.')}'`;
-      const help = path.length === 0 ? 'a CircleCI pipeline has version, jobs and workflows' : "'circleci config validate' tells more";
+      const help =
+        path.length === 0
+          ? 'a CircleCI pipeline has version, jobs and workflows'
+          : "'circleci config validate' tells more";
       const location = parsed.value.locate(spanOf(parsed.value, path));
-      return { code: 'circleci', severity: 'error', message: `${what} is not as CircleCI has it: ${issue.message}`, location, help };
+      return {
+        code: 'circleci',
+        severity: 'error',
+        message: `${what} is not as CircleCI has it: ${issue.message}`,
+        location,
+        help,
+      };
     });
     return fail({ kind: 'diagnostics', diagnostics });
   }

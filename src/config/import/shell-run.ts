@@ -235,8 +235,8 @@ function runCommand(
 }
 
 export function resolvePath(cwd: string, path: string): string {
-  if (/^(~|\$HOME|\uE000env:HOME\uE001)/.test(path))
-    return posix.join('/~', path.replace(/^(~|\$HOME|\uE000env:HOME\uE001)/, ''));
+  if (/^(~|\$HOME|\uE000env\uE003HOME\uE001)/.test(path))
+    return posix.join('/~', path.replace(/^(~|\$HOME|\uE000env\uE003HOME\uE001)/, ''));
   return posix.resolve(cwd, path);
 }
 

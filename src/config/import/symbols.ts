@@ -1,5 +1,5 @@
 // Texts of a pipeline whose parts are not known yet: a job's parameter, what git says, a variable of the environment. A symbol is a
-// name between two private-use characters, so that texts with symbols are still texts: they can be joined, split and compared.
+// name between private-use characters, so that texts with symbols are still texts: they can be joined, split and compared.
 
 export type SymbolKind =
   /** Parameter of a job. */
@@ -11,10 +11,10 @@ export type SymbolKind =
   /** What a command prints, by the name of the variable that it goes into. */
   | 'output';
 
-const pattern = /\uE000(\w+):([^\uE001]*)\uE001/g;
+const pattern = /\uE000(\w+)\uE003([^\uE001]*)\uE001/g;
 
 export function symbol(kind: SymbolKind, name: string): string {
-  return `\uE000${kind}:${name}\uE001`;
+  return `\uE000${kind}\uE003${name}\uE001`;
 }
 
 export function hasSymbol(text: string): boolean {
