@@ -109,7 +109,7 @@ export function unitsOf(config: Config, family: Family): Unit[] {
       platforms: image.platforms,
       upstreams: [...new Set(outside.map(unitOf))],
       upstreamImages: outside.flatMap((one) => byName.get(one) ?? []),
-      params: { ...(isGroup ? group.vars : image.vars), ...tagParams(image.tags ?? config.tags) },
+      params: { ...(isGroup ? group.vars : image.mirror ? {} : image.vars), ...tagParams(image.tags ?? config.tags) },
     });
   }
   return inOrder([...units.values()]);
@@ -232,7 +232,8 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
   const [image] = unit.images;
   const group = unit.kind === 'group' ? config.groups[unit.name] : undefined;
   const registry = registryOf(config);
-  const reference = (one: ImageConfig): string => registry + one.written.repository;
+  // A mirror has no parameters: its name is as the config expands it.
+  const reference = (one: ImageConfig): string => registry + (one.mirror ? one.repository : one.written.repository);
   const suffix = (one: Platform): string => archTag('', config.archTagSuffix, one);
   const names = unit.images.map(({ name }) => name).join(' and ');
   const place = platform ? ` for ${formatPlatform(platform)}` : '';

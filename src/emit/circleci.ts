@@ -155,14 +155,10 @@ function isTag(parameter: string): boolean {
   return parameter === 'build_tag' || parameter === 'final_tag';
 }
 
-/** Parameters with the same value in every workflow; those of tags are always given. */
+/** A parameter's value in the first workflow that has the job is its default; those of tags are always given. */
 function defaultsOf(uses: Use[]): Map<string, string> {
-  const defaults = new Map<string, string>();
-  for (const [name, value] of Object.entries(uses[0]?.job.params ?? {})) {
-    if (isTag(name)) continue;
-    if (uses.every(({ job }) => job.params[name] === value)) defaults.set(name, known(value));
-  }
-  return defaults;
+  const params = Object.entries(uses[0]?.job.params ?? {}).filter(([name]) => !isTag(name));
+  return new Map(params.map(([name, value]) => [name, known(value)]));
 }
 
 /** What only CircleCI knows, by its pipeline values. */
@@ -221,7 +217,7 @@ function workflowOf(
   const entries = jobs.map((job) => {
     const defined = nameOf(name, job.name);
     const defaults = defaultsOf(definitions.get(defined) ?? []);
-    const params = Object.entries(job.params).filter(([parameter]) => !defaults.has(parameter));
+    const params = Object.entries(job.params).filter(([parameter, value]) => defaults.get(parameter) !== known(value));
     const entry = {
       ...(defined === job.name ? {} : { name: job.name }),
       ...(job.needs.length > 0 ? { requires: job.needs } : {}),
