@@ -286,7 +286,7 @@ describe('problems are told at their places', () => {
     ['an unknown key', file('[checkout]', 'job: {}\n'), "2:1 'job' is not known in the file"],
     ['an old version', 'version: 2\njobs: {}\nworkflows: {}\n', "1:1 'version' must be 2.1"],
     ['a job without steps', 'version: 2.1\njobs: { a: { docker: [] } }\nworkflows: {}\n', "2:9 job 'a' has no 'steps'"],
-    ['what a step may have', file('[ run: { comand: x } ]'), "5:16 'run' has no 'command'"],
+    ['what a step may have', file('[ run: { comand: x } ]'), "5:14 'run' has no 'command'"],
     [
       'an unknown step in a command that nobody calls',
       file('[checkout]', 'commands: { c: { steps: [ nope ] } }\n'),
