@@ -96,8 +96,8 @@ test('what the chosen workflow disables is left out everywhere, and unset variab
   a: { repository: o/a }
   b: { repository: o/b, needs: [a], target: "\${gitTag}", source: "\${env:NOPE}" }
   c: { repository: o/c, needs: [b, a] }
-groups: { one: { images: [a, b], script: x }, two: { images: [b], script: x } }
-exports: [{ image: a, file: "a\${arch}" }, { image: b, file: "b\${arch}" }, { image: c, file: "c\${arch}" }]
+groups: { one: { images: [a, b], script: x }, two: { images: [b], script: "\${commit}" } }
+exports: [{ image: a, file: "a\${arch}" }, { image: b, file: "\${gitTag}\${arch}" }, { image: c, file: "c\${arch}" }]
 workflows: { w: { disable: [b], exports: [c, b] } }
 `;
   const config = read(text, { workflow: 'w' });

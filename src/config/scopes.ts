@@ -66,12 +66,13 @@ export function expandConfig(
   const [firstTag] = templates;
   const known = firstTag && !problems.isSilenced(firstTag.path) ? firstTag.text : undefined;
 
+  const takers = entriesOf(asMap(parsed.value)?.images).filter(([name]) => !disabled.has(name));
   const scopeOf = (path: Path): Scope => {
     const [top, name, field] = path;
     if (top === 'archTagSuffix') return { template: archOnly, unused: false };
     if (top === 'workflows') return field === 'tags' ? { unused: true, keepGit: true } : { unused: true };
     if (top === 'tags') return { unused: true };
-    const unused = !builds || (top === 'images' && disabled.has(String(name)));
+    const unused = !builds || isIdle(path, raw, disabled);
     const isTemplate =
       (top === 'images' && field === 'args') ||
       (top === 'defaults' && name === 'args') ||
@@ -81,7 +82,7 @@ export function expandConfig(
   };
   const variablesOf = (path: Path): Variables => {
     const [top, name] = path;
-    if (top === 'defaults') return seen.owner('images', takerOf(path, parsed.value, disabled));
+    if (top === 'defaults') return seen.owner('images', takerOf(path, takers) ?? '');
     return top === 'images' || top === 'groups' || top === 'workflows' ? seen.owner(top, String(name)) : seen.base;
   };
   const walk = (value: unknown, path: (string | number)[]): unknown => {
@@ -120,6 +121,15 @@ export function buildsImages(workflow: { tags?: unknown; jobs?: unknown }): bool
   return workflow.tags !== undefined || workflow.jobs === undefined;
 }
 
+/** Whether a path lies in an image, a group or an export of which the chosen workflow leaves all images out. */
+function isIdle([top, name = '']: Path, raw: unknown, disabled: ReadonlySet<string>): boolean {
+  if (top === 'images') return disabled.has(String(name));
+  if (disabled.size === 0 || (top !== 'groups' && top !== 'exports')) return false;
+  const images = valueAt(raw, top === 'groups' ? [top, name, 'images'] : [top, name, 'image']);
+  const named = asTexts(top === 'groups' ? images : [images], []);
+  return named.length > 0 && named.every(({ text }) => disabled.has(text));
+}
+
 interface Seen {
   /** What the file's own fields see: the chosen workflow's variables, then the file's. */
   base: Variables;
@@ -145,14 +155,13 @@ function seeAll(layers: Layers, space: VariableSpace, chosen: string | undefined
 }
 
 /** The image whose variables a default is shown with: the first one that takes it. */
-function takerOf([, key, name]: Path, raw: unknown, disabled: ReadonlySet<string>): string {
-  const taker = entriesOf(asMap(raw)?.images).find(([image, value]) => {
-    const own = asMap(value);
-    if (!own || disabled.has(image)) return false;
-    const args = asMap(own.args);
-    return key === 'args' && args ? !Object.hasOwn(args, String(name)) : !Object.hasOwn(own, String(key));
+function takerOf([, key, name]: Path, images: readonly [string, unknown][]): string | undefined {
+  const taker = images.find(([, image]) => {
+    const own = valueAt(image, [String(key)]);
+    const isOwn = key === 'args' && asMap(own) ? valueAt(own, [String(name)]) !== undefined : own !== undefined;
+    return !isOwn && asMap(image) !== undefined;
   });
-  return taker?.[0] ?? '';
+  return taker?.[0];
 }
 
 function chosenWorkflow(

@@ -41,6 +41,10 @@ export function textAt(map: unknown, key: string, path: Path): Item | undefined 
 /** The value at a path; undefined where there is none. */
 export function valueAt(tree: unknown, path: Path): unknown {
   let value = tree;
-  for (const step of path) value = typeof step === 'number' ? asList(value)?.[step] : asMap(value)?.[step];
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    if (Array.isArray(value) !== (typeof step === 'number') || !Object.hasOwn(value, step)) return undefined;
+    value = Reflect.get(value, step);
+  }
   return value;
 }
