@@ -84,7 +84,7 @@ export interface AssetConfig {
 }
 
 export interface AssetImage {
-  /** Reference, as written. */
+  /** Reference; no host or tag is added. */
   image: string;
   /** `name:tag` that it is saved under. */
   as: string;
@@ -111,7 +111,7 @@ export interface WorkflowConfig {
 }
 
 /** Settings by platform, as splitbuild writes it (`linux/arm64`); under `default` for other jobs, `emulated` for those that emulate. */
-export type ByMachine<T> = Partial<Record<string, T>>;
+export type ByMachine<T> = Record<string, T>;
 
 /** As written, without variables. */
 export interface CiConfig {
