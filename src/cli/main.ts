@@ -139,6 +139,34 @@ pipeline('check', 'compare the committed pipeline with what the config gives, an
   .addHelpText('after', '\nExample:\n  splitbuild ci check circleci')
   .action(async (provider, options) => exit((await import('./ci.ts')).ciCheck(provider, options)));
 
+ci.command('rehearse')
+  .description('run a CircleCI pipeline on this machine, to try it before it is pushed')
+  .argument('<file>', 'the pipeline: .circleci/config.yml')
+  .argument('[workflow]', 'the workflow; needed where several are for the branch or tag')
+  .option('--branch <name>', 'the branch that it is for; the one that is checked out when not given')
+  .option('--tag <name>', 'the git tag that it is for, instead of a branch')
+  .option(
+    '--builder <class=endpoint>',
+    'the engine for jobs of a resource class; default=… for the rest (repeatable)',
+    collect,
+    [] as string[],
+  )
+  .option('-c, --config <file>', 'the config file, for builders and their classes', 'splitbuild.yaml')
+  .option('--contexts <file>', 'YAML of each context’s environment variables')
+  .option('--checkout <folder>', 'what the checkout step gives; the repository that the file lies in when not given')
+  .option('--jobs <number>', 'jobs at a time', '2')
+  .option('--docker-config <folder>', 'the docker logins that jobs have; none when not given')
+  .option('--allow-gh', 'really call gh, instead of only noting the calls')
+  .option('--record <file>', 'where to note the calls of gh, as JSON lines')
+  .option('--list', 'print the jobs in their order, and run none')
+  .option('--json', 'print events as JSON lines')
+  .option('--verbose', 'print every line of every step')
+  .addHelpText(
+    'after',
+    '\nExample:\n  splitbuild ci rehearse .circleci/config.yml develop --builder default=local --builder arm.medium=ssh://ci@arm-1',
+  )
+  .action(async (file, workflow, options) => exit((await import('./rehearse.ts')).rehearse(file, workflow, options)));
+
 program
   .command('schema')
   .description('print the JSON Schema of splitbuild.yaml, for editors')

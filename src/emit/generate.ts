@@ -1,14 +1,16 @@
 // A provider's files from a config: every workflow read, planned and turned into jobs, and then written in the provider's syntax.
 import { relative, resolve } from 'node:path';
-import type { Config } from '../config/config.ts';
+import type { ByMachine, Config } from '../config/config.ts';
 import { readConfig } from '../config/read.ts';
-import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
+import { type Diagnostic, ok, type Result, unreachable } from '../failure.ts';
 import { readFamily } from '../family/family.ts';
 import { buildWorkflow } from './build-pipeline.ts';
 import { emitCircleci } from './circleci.ts';
+import { emitGithub } from './github.ts';
+import { emitGitlab } from './gitlab.ts';
 import type { Pipeline, PipelineWorkflow } from './pipeline.ts';
 
-export const providers = ['circleci'] as const;
+export const providers = ['circleci', 'github', 'gitlab'] as const;
 export type Provider = (typeof providers)[number];
 
 export interface GenerateOptions {
@@ -58,8 +60,7 @@ export async function readPipeline(options: GenerateOptions): Promise<Result<{ p
     const config = name === undefined ? top : read(name);
     if (!config.ok) return config;
     const written = name === undefined ? undefined : config.value.workflows[name];
-    const buildsNothing = written !== undefined && written.tags === undefined && (written.jobs ?? []).length > 0;
-    if (buildsNothing) {
+    if (written && !written.builds) {
       pipeline.workflows.push({ name: name ?? 'build', on: written.on ?? {}, jobs: [] });
       continue;
     }
@@ -94,19 +95,55 @@ export async function generate(options: GenerateOptions): Promise<Result<Generat
   const read = await readPipeline(options);
   if (!read.ok) return read;
   const { pipeline, config } = read.value;
-  const extraJobs = Object.fromEntries(Object.entries(config.workflows).map(([name, { jobs = [] }]) => [name, jobs]));
-  switch (options.provider) {
-    case 'circleci': {
-      const text = emitCircleci(pipeline, { header: options.header, settings: config.ci.circleci ?? {}, extraJobs });
-      return ok({ files: { '.circleci/config.yml': text }, pipeline, warnings: config.warnings });
+  const own = config.ci[options.provider]?.jobs ?? {};
+  const extraJobs: Record<string, string[]> = {};
+  const warnings = [...config.warnings];
+  for (const [name, { jobs }] of Object.entries(config.workflows)) {
+    extraJobs[name] = jobs.filter((job) => Object.hasOwn(own, job));
+    const others = jobs.filter((job) => !Object.hasOwn(own, job));
+    if (others.length > 0) warnings.push(notForProvider(name, others, options.provider));
+  }
+  const { header } = options;
+  const files = filesOf(options.provider, pipeline, config, { header, extraJobs });
+  return files.ok ? ok({ files: files.value, pipeline, warnings }) : files;
+}
+
+function notForProvider(workflow: string, jobs: string[], provider: Provider): Diagnostic {
+  return {
+    code: 'other-provider',
+    severity: 'warning',
+    message: `workflow '${workflow}' goes without ${jobs.join(', ')}, which ${provider} has not`,
+    help: `write ${jobs.length === 1 ? 'it' : 'them'} under 'ci.${provider}.jobs'`,
+  };
+}
+
+function filesOf(
+  provider: Provider,
+  pipeline: Pipeline,
+  { ci }: Config,
+  common: { header: string[]; extraJobs: Record<string, string[]> },
+): Result<Record<string, string>> {
+  switch (provider) {
+    case 'circleci':
+      return ok({ '.circleci/config.yml': emitCircleci(pipeline, { ...common, settings: ci.circleci ?? {} }) });
+    case 'github': {
+      const { runners = {}, jobs = {} } = ci.github ?? {};
+      return emitGithub(pipeline, { ...common, runners: given(runners), jobs });
+    }
+    case 'gitlab': {
+      const { image = 'docker:27-git', tags = {}, jobs = {} } = ci.gitlab ?? {};
+      const text = emitGitlab(pipeline, { ...common, image, tags: given(tags), jobs });
+      return text.ok ? ok({ '.gitlab-ci.yml': text.value }) : text;
     }
     default:
-      return fail({
-        kind: 'usage',
-        message: `no provider '${options.provider}'`,
-        help: `one of ${providers.join(', ')}`,
-      });
+      return unreachable(provider);
   }
+}
+
+function given<T>(machines: ByMachine<T>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(machines).flatMap(([name, value]): [string, T][] => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** The longest chain of a workflow's jobs, first to last. */

@@ -118,6 +118,8 @@ export const group = script(
   source,
   upstreams,
   plainImages,
+  // For scripts that name no platform, on a machine that has more than one.
+  'export DOCKER_DEFAULT_PLATFORM="$PLATFORM"',
   `if ! command -v bash > /dev/null; then apk add --no-cache bash > /dev/null; fi
 (cd "$HERE" && sh -euc "$(printf %s "$SCRIPT" | sed "s|{tag}|$TAG|g")")`,
   `for image in $IMAGES; do
