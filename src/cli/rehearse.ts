@@ -163,9 +163,11 @@ async function openDocker(
   return machines.ok ? ok({ machines: machines.value, dockerProgram: client.value.program }) : machines;
 }
 
-async function readMachineConfig(given: string | undefined): Promise<Result<MachineConfig | undefined>> {
-  const file = given ?? 'splitbuild.yaml';
-  if (given === undefined && !existsSync(file)) return ok(undefined);
+const defaultConfig = 'splitbuild.yaml';
+
+/** A pipeline may be rehearsed without a config: only one that was named has to be there. */
+async function readMachineConfig(file = defaultConfig): Promise<Result<MachineConfig | undefined>> {
+  if (file === defaultConfig && !existsSync(file)) return ok(undefined);
   const config = await loadConfig({ config: file, set: [] });
   return config.ok ? ok(machineConfig(config.value.builders, config.value.ci)) : config;
 }

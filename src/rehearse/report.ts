@@ -22,15 +22,15 @@ export function createReport(out: Output, { color, verbose }: { color: boolean; 
       case 'step-started':
         return print(event.job, event.step);
       case 'step-output':
-        return verbose ? print(event.job, `  ${event.line}`) : undefined;
+        return verbose ? print(event.job, `  | ${event.line}`) : undefined;
       case 'step-finished':
-        return print(event.job, `done in ${formatDuration(event.durationMs)}: ${event.step}`);
+        return print(event.job, `  done in ${formatDuration(event.durationMs)}`);
       case 'step-failed':
-        if (!verbose) for (const text of event.log) print(event.job, `  ${text}`);
+        if (!verbose) for (const text of event.log) print(event.job, `  | ${text}`);
         return print(event.job, `✖ ${event.step}: ${event.message}`, 'red');
       case 'job-finished': {
         ends[event.end] += 1;
-        const words = { success: 'done in', failed: 'failed after', canceled: 'stopped after' }[event.end];
+        const words = { success: 'job done in', failed: 'job failed after', canceled: 'job stopped after' }[event.end];
         const style = event.end === 'success' ? 'green' : event.end === 'failed' ? 'red' : 'yellow';
         return print(event.job, `${words} ${formatDuration(event.durationMs)}`, style);
       }
