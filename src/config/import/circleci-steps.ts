@@ -1,6 +1,7 @@
 // The scripts that a job runs, in order: commands put in, parameters of commands filled in, those of the job left as symbols.
 import type { Path } from '../parse.ts';
 import type { Executor, ReadPipeline, Step } from './circleci-schema.ts';
+import { isArch } from './references.ts';
 import { concrete, symbol } from './symbols.ts';
 
 export interface Script {
@@ -41,8 +42,8 @@ export function jobLookup(read: ReadPipeline, params: Readonly<Record<string, st
     const key = rest.join('.');
     if (top === 'parameters') {
       const value = params[key];
-      // A value of several words is split by the shell: it can't stay one symbol.
-      return value !== undefined && /[\s;&|<>"']/.test(value) ? value : symbol('param', key);
+      // A value of several words is split by the shell, and the name of a platform is what legs differ by: they stay no symbols.
+      return value !== undefined && (/[\s;&|<>"']/.test(value) || isArch(value)) ? value : symbol('param', key);
     }
     switch (name) {
       case 'pipeline.git.branch':

@@ -29,6 +29,11 @@ const endings = ['amd64', 'x86_64', 'x86-64', 'x64', 'x86', 'arm64v8', 'arm64', 
 const behind = new RegExp(`^(.+?)([-_.])(?:linux[-_.])?(${endings.join('|')})$`, 'i');
 const inFront = new RegExp(`^(?:linux[-_.])?(${endings.join('|')})([-_.])(.+)$`, 'i');
 
+/** `arm64`, `linux/arm64`, `-arm64`. */
+export function isArch(text: string): boolean {
+  return endings.includes(text.toLowerCase().replace(/^(linux[/_-]|[-_.])/, ''));
+}
+
 export interface ArchSplit {
   /** Without the ending. */
   rest: string;

@@ -1,0 +1,239 @@
+// From pieces to the images and groups of a draft: where each is built from, with what, and for which platforms.
+import { posix } from 'node:path';
+import type { Build } from './acts.ts';
+import type { DraftGroup, DraftImage, Note } from './draft.ts';
+import type { JobRun } from './job-run.ts';
+import type { Piece } from './pieces.ts';
+import { splitArch, splitReference, splitRegistry } from './references.ts';
+import { concrete, readable } from './symbols.ts';
+import { joinLegs, type TemplateContext, type Templates } from './templates.ts';
+
+export interface Made {
+  image: DraftImage;
+  key: string;
+  pieces: Piece[];
+}
+
+export interface MadeGroup {
+  group: DraftGroup;
+  /** Jobs that run its script. */
+  jobs: Set<string>;
+}
+
+/** Builds one draft image of the pieces of each repository, in the order in which they come. */
+export function imagesOf(pieces: readonly Piece[], templates: Templates): { images: Made[]; groups: MadeGroup[] } {
+  const keys = [...new Set(pieces.filter(({ origin }) => origin.kind !== 'again').map(({ key }) => key))];
+  const names = namesOf(keys);
+  const identity = identityOf(pieces);
+  const images = keys.map((key): Made => {
+    const own = pieces.filter((piece) => piece.key === key);
+    return { key, pieces: own, image: imageOf(names.get(key) ?? key, own, identity, templates) };
+  });
+  return { images, groups: groupsOf(images, identity, templates) };
+}
+
+/** The last component of each repository, or more of it where two have the same. */
+function namesOf(keys: readonly string[]): Map<string, string> {
+  const clean = (text: string): string =>
+    readable(text)
+      .toLowerCase()
+      .replace(/[^a-z0-9._-]+/g, '-')
+      .replace(/^[._-]+|[._-]+$/g, '') || 'image';
+  const short = keys.map((key) => clean(splitRegistry(key).path.split('/').at(-1) ?? key));
+  const used = new Set<string>();
+  return new Map(
+    keys.map((key, index) => {
+      const name = short[index] ?? 'image';
+      let wanted = short.filter((other) => other === name).length > 1 ? clean(splitRegistry(key).path) : name;
+      while (used.has(wanted)) wanted = `${wanted}-2`;
+      used.add(wanted);
+      return [key, wanted];
+    }),
+  );
+}
+
+/** Parameters that say which image a job makes, where one job makes several. */
+function identityOf(pieces: readonly Piece[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const job of new Set(pieces.map((piece) => piece.job.job))) {
+    const byKey = new Map<string, Piece[]>();
+    for (const piece of pieces) if (piece.job.job === job) byKey.set(piece.key, [...(byKey.get(piece.key) ?? []), piece]);
+    const groups = [...byKey.values()];
+    const names = new Set(groups.flat().flatMap((piece) => Object.keys(piece.job.params)));
+    const telling = [...names].filter((name) => {
+      const values = groups.map((group) => [...new Set(group.map((piece) => piece.job.params[name] ?? ''))].sort().join('\0'));
+      return groups.length > 1 && new Set(values).size > 1;
+    });
+    found.set(job, new Set(telling));
+  }
+  return found;
+}
+
+function contextOf(piece: Piece, owner: string, identity: Map<string, Set<string>>, job: JobRun = piece.job): TemplateContext {
+  const tags = job.outputs.flatMap(({ reference }) => splitReference(reference).tag ?? []);
+  return {
+    job,
+    owner,
+    identity: identity.get(job.job) ?? new Set(),
+    tags: [...new Set([...tags, piece.fullTag])].map((full) => {
+      const arch = splitArch(full);
+      return { full, rest: arch?.rest ?? full, isLeg: arch !== undefined };
+    }),
+  };
+}
+
+function imageOf(name: string, pieces: Piece[], identity: Map<string, Set<string>>, templates: Templates): DraftImage {
+  const makers = pieces.filter(({ origin }) => origin.kind !== 'again');
+  const [first] = makers;
+  const { registry: _registry, path } = splitRegistry(first?.key ?? name);
+  const platforms = [...new Set(makers.flatMap((piece) => piece.platforms))];
+  const image: DraftImage = {
+    name,
+    repository: templates.toText(path, {}),
+    args: {},
+    secrets: [],
+    platforms,
+    needs: [],
+    vars: {},
+    notes: [],
+  };
+  if (!first) return image;
+  const job = jobName(first.job.job);
+  if (job !== undefined && job !== name) image.job = job;
+  const { origin } = first;
+  if (origin.kind === 'mirror') {
+    image.mirror = templates.toText(origin.from, first.job.params);
+    // A copy takes every platform that there is.
+    const joinedFrom = pieces.flatMap((piece) => (piece.origin.kind === 'again' ? piece.platforms : []));
+    image.platforms = joinedFrom.length > 0 ? [...new Set(joinedFrom)] : [];
+    return image;
+  }
+  if (makers.every((piece) => piece.isEmulated)) image.mode = 'emulated';
+  if (origin.kind === 'unknown')
+    image.notes.push({ line: first.line, text: `nothing here is seen to build ${readable(first.key)}` });
+  if (origin.kind === 'build') fillFromBuild(image, makers, identity, templates);
+  return image;
+}
+
+/** `hysds_base` of `build-hysds_base-amd64`: what stands in the names of its jobs. */
+function jobName(job: string): string | undefined {
+  const inner = /^build[-_](.+)$/.exec(job)?.[1];
+  if (inner === undefined) return undefined;
+  const base = splitArch(inner)?.rest ?? inner;
+  return /^[A-Za-z0-9_-]+$/.test(base) ? base.replace(/[-_]manifest$/, '') : undefined;
+}
+
+function fillFromBuild(image: DraftImage, makers: Piece[], identity: Map<string, Set<string>>, templates: Templates): void {
+  const [first] = makers;
+  /** One for each platform, of one run. */
+  const legs = makers.filter(
+    (piece, index) =>
+      piece.run === first?.run &&
+      piece.origin.kind === 'build' &&
+      makers.findIndex((other) => other.run === piece.run && other.platforms.join() === piece.platforms.join()) === index,
+  );
+  const notes: Note[] = [];
+  const joined = (what: string, read: (build: Build, piece: Piece, by: JobRun) => string | undefined): string | undefined => {
+    const texts = legs.flatMap((piece) => {
+      if (piece.origin.kind !== 'build') return [];
+      const text = read(piece.origin.build, piece, piece.origin.by);
+      if (text === undefined) return [];
+      const context = contextOf(piece, image.name, identity, piece.origin.by);
+      return [{ text: templates.toTemplate(text, context), platform: piece.platforms[0] ?? '', line: piece.line }];
+    });
+    const result = joinLegs(texts);
+    const [one] = texts;
+    const other = texts.find(({ text }) => text !== one?.text);
+    if (one && result === undefined && other) notes.push({ line: other.line, text: `${what} is ${other.text} for ${other.platform}` });
+    return result ?? one?.text;
+  };
+  const places = (build: Build, by: JobRun): Place => placeOf(build.context, by);
+  const source = joined('the source', (build, _piece, by) => places(build, by).source);
+  const context = joined('the context', (build, _piece, by) => places(build, by).path);
+  const dockerfile = joined('the Dockerfile', (build, _piece, by) => {
+    if (build.dockerfile === undefined) return undefined;
+    return /^\//.test(build.dockerfile) ? placeOf(build.dockerfile, by).path : build.dockerfile;
+  });
+  const target = joined('the target', (build) => build.target);
+  if (source !== undefined) image.source = source;
+  if (context !== undefined && context !== '' && context !== '.') image.context = context;
+  if (dockerfile !== undefined && dockerfile !== posix.join(context ?? '', 'Dockerfile')) image.dockerfile = dockerfile;
+  if (target !== undefined) image.target = target;
+  const names = new Set(legs.flatMap(({ origin }) => (origin.kind === 'build' ? origin.build.args.map(([name]) => name) : [])));
+  for (const name of names) {
+    const value = joined(`${name}`, (build) => build.args.find(([key]) => key === name)?.[1]);
+    if (value !== undefined) image.args[name] = value;
+  }
+  const secrets = legs.flatMap(({ origin }) => (origin.kind === 'build' ? origin.build.secrets : []));
+  image.secrets = [...new Set(secrets)].filter((name) => /^[A-Za-z_]\w*$/.test(name));
+  for (const name of new Set(secrets)) {
+    if (!image.secrets.includes(name)) notes.push({ line: first?.line ?? 1, text: `secret ${name}: no environment variable can have this name` });
+  }
+  image.notes.push(...notes);
+}
+
+interface Place {
+  source?: string;
+  /** From the top of the source; empty for the top itself. */
+  path: string;
+}
+
+/** Where an absolute path lies: in a clone, or in the checkout. */
+export function placeOf(path: string, job: JobRun): Place {
+  if (!path.startsWith('/')) return { source: path, path: '' };
+  const clone = job.clones.findLast(({ folder }) => path === folder || path.startsWith(`${folder}/`));
+  if (!clone) return { path: path.slice(1) };
+  return { source: `${clone.url}#${clone.ref ?? 'HEAD'}`, path: path.slice(clone.folder.length + 1) };
+}
+
+function groupsOf(images: readonly Made[], identity: Map<string, Set<string>>, templates: Templates): MadeGroup[] {
+  const byJob = new Map<string, { members: Made[]; pieces: Piece[] }>();
+  for (const made of images) {
+    const scripted = made.pieces.filter(({ origin }) => origin.kind === 'script');
+    const [first] = scripted;
+    if (!first || made.pieces.some(({ origin }) => origin.kind === 'build')) continue;
+    // Legs of one image are of one group: the name without the platform's.
+    const id = groupId(first);
+    const group = byJob.get(id) ?? { members: [], pieces: [] };
+    byJob.set(id, { members: [...group.members, made], pieces: [...group.pieces, ...scripted] });
+  }
+  return [...byJob.values()].map(({ members, pieces }): MadeGroup => {
+    const [first] = pieces;
+    const job = jobName(first?.job.job ?? '');
+    const family = splitRegistry(first?.key ?? '').path.split('/')[0] ?? '';
+    const base = job ?? splitArch(first?.job.invocation.name ?? '')?.rest ?? first?.job.invocation.name ?? 'group';
+    const name = base.startsWith(`${family}_`) || base.startsWith(`${family}-`) ? base.slice(family.length + 1) : base;
+    const group: DraftGroup = { name, images: members.map(({ image }) => image.name), script: '', vars: {}, notes: [] };
+    if (job !== undefined && job !== name) group.job = job;
+    for (const { image } of members) delete image.job;
+    const legs = pieces.filter(
+      (piece, index) => piece.run === first?.run && pieces.findIndex((other) => other.run === piece.run && other.job.platform === piece.job.platform) === index,
+    );
+    const texts = legs.flatMap((piece) => {
+      if (piece.origin.kind !== 'script') return [];
+      const { words, product, cwd } = piece.origin;
+      const context = { ...contextOf(piece, name, identity), product };
+      const script = words.map((command) => command.map((word) => quote(templates.toTemplate(word, context))).join(' ')).join(' && ');
+      const place = placeOf(cwd, piece.job);
+      const source = place.source === undefined ? undefined : templates.toTemplate(place.source, context);
+      const folder = place.source === undefined && place.path !== '' ? `cd ${place.path} && ` : '';
+      return [{ text: folder + script, source: source && place.path ? `${source}:${place.path}` : source, platform: piece.platforms[0] ?? '', line: piece.line }];
+    });
+    const [one] = texts;
+    group.script = joinLegs(texts) ?? one?.text ?? '';
+    const other = texts.find(({ text }) => text !== one?.text);
+    if (other && joinLegs(texts) === undefined) group.notes.push({ line: other.line, text: `for ${other.platform} the script is ${other.text}` });
+    if (one?.source !== undefined) group.source = one.source;
+    return { group, jobs: new Set(pieces.map((piece) => piece.job.job)) };
+  });
+}
+
+/** A script's group: the job's name without a platform, and the parameters that tell its images apart. */
+function groupId({ job }: Piece): string {
+  const script = job.outputs.flatMap(({ origin }) => (origin.kind === 'script' ? [origin.words.map(([name]) => name).join()] : []))[0];
+  return `${splitArch(job.job)?.rest ?? job.job}\0${script}\0${splitArch(concrete(job.invocation.name, job.params))?.rest ?? job.invocation.name}`;
+}
+
+function quote(word: string): string {
+  return /^[\w./:=@%+,${}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
