@@ -19,7 +19,7 @@ import { createReport } from '../rehearse/report.ts';
 import { requiredJobs, runWorkflow } from '../rehearse/run.ts';
 import { chooseWorkflow } from '../rehearse/select.ts';
 import { defaultShell } from '../rehearse/shell.ts';
-import type { GhCall } from '../rehearse/tools.ts';
+import { type GhCall, installers } from '../rehearse/tools.ts';
 import { createWorkspace } from '../rehearse/workspace.ts';
 import { formatDiagnostic } from '../report/diagnostic.ts';
 import { color, interruptSignal, loadConfig, printFailure } from './load.ts';
@@ -234,6 +234,7 @@ function headNotes(jobs: RehearsalJob[], contexts: Contexts, { allowGh }: Rehear
   );
   return [
     "steps run in this machine's shell: the images of the executors are not run",
+    `${installers.join(', ')} are not run: what the steps install has to be here`,
     ...(allowGh ? [] : ['gh is not run: what it is asked for is recorded (--allow-gh runs it)']),
     ...(lame
       ? ["this machine's sh knows no pipefail: in images without bash, a failure inside a pipe goes unnoticed here"]

@@ -72,7 +72,7 @@ export async function runJob(
       home,
       temporary: join(folder, 'tmp'),
       bin: tools.bin,
-      dockerConfig: join(folder, 'docker-config'),
+      dockerConfig: join(home, '.docker'),
       bashEnv: join(folder, 'bash.env'),
     };
     await Promise.all(

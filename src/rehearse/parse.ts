@@ -33,14 +33,20 @@ export function parsePipeline(text: string, file: string): Result<ParsedPipeline
   const top = asMap(parsed.value.value);
   refuse(top, problems);
   // Of the old format, and still written by many; it says nothing in 2.1.
-  const workflows = asMap(top?.workflows);
-  if (workflows) delete workflows.version;
+  const written = asMap(top?.workflows);
+  const workflows = written ? leaveOut(written, ['version']) : implied(top);
   const value = top && { ...leaveOut(top, ['orbs', 'setup']), ...(workflows ? { workflows } : {}) };
-  const written = checkShape(pipelineSchema, value, [], problems, known);
-  if (written === undefined || problems.hasErrors()) {
+  const checked = checkShape(pipelineSchema, value, [], problems, known);
+  if (checked === undefined || problems.hasErrors()) {
     return fail({ kind: 'diagnostics', diagnostics: problems.all() });
   }
-  return ok({ file: parsed.value, written });
+  return ok({ file: parsed.value, written: checked });
+}
+
+/** Without workflows, CircleCI runs the job `build`. */
+function implied(top: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  if (top?.workflows !== undefined || asMap(top?.jobs)?.build === undefined) return undefined;
+  return { build: { jobs: ['build'] } };
 }
 
 /** What CircleCI knows and a rehearsal can't do is said as that, not as an unknown key. */

@@ -1,5 +1,5 @@
-// The programs that come first on the PATH of a job's steps: the docker client that can build, CircleCI's agent, and a gh that only
-// writes down what it was asked for.
+// The programs that come first on the PATH of a job's steps: the docker client that can build, CircleCI's agent, a gh that only writes
+// down what it was asked for, and none that would change this machine, where the steps take it for a container of theirs.
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -39,6 +39,9 @@ appendFileSync(record, JSON.stringify({ args, cwd: process.cwd(), files }) + '\\
 console.error('gh is not run in a rehearsal; recorded: gh ' + args.join(' '));
 `;
 
+/** They succeed and do nothing: what a step installs has to be here already. */
+export const installers = ['apk', 'apt', 'apt-get', 'dnf', 'yum'];
+
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 export async function installTools(folder: string, docker: string | undefined, allowGh: boolean): Promise<Tools> {
@@ -50,6 +53,9 @@ export async function installTools(folder: string, docker: string | undefined, a
   if (docker !== undefined) await symlink(docker, join(bin, 'docker'));
   const agent = `case "$1 $2" in\n"step halt") : > ${quote(halt)} ;;\n*) echo "$0 $*: not there in a rehearsal" >&2; exit 127 ;;\nesac`;
   await Promise.all([program('circleci-agent', agent), program('circleci', agent)]);
+  await Promise.all(installers.map((name) => program(name, `echo "${name} $*: not run in a rehearsal" >&2`)));
+  // What root is at CircleCI, is the user here.
+  await program('sudo', 'while [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"');
   if (!allowGh) {
     await writeFile(script, recorder);
     await program('gh', `exec ${[process.execPath, script, record].map(quote).join(' ')} "$@"`);
