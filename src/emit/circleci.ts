@@ -155,10 +155,11 @@ function isTag(parameter: string): boolean {
   return parameter === 'build_tag' || parameter === 'final_tag';
 }
 
-/** A parameter's value in the first workflow that has the job is its default; those of tags are always given. */
+/** A parameter's value in the first workflow that has the job is its default, if it is plain; those of tags are always given. */
 function defaultsOf(uses: Use[]): Map<string, string> {
   const params = Object.entries(uses[0]?.job.params ?? {}).filter(([name]) => !isTag(name));
-  return new Map(params.map(([name, value]) => [name, known(value)]));
+  // Pipeline values are filled in where a workflow gives them, and not in a default.
+  return new Map(params.filter(([, value]) => known(value) === value));
 }
 
 /** What only CircleCI knows, by its pipeline values. */
