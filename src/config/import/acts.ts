@@ -194,7 +194,7 @@ function readBuild(words: string[], cwd: string): { kind: 'build' } & Build {
       .filter((one) => one !== ''),
     args: all('--build-arg').map((arg): [string, string] => {
       const [name = '', ...value] = arg.split('=');
-      return [name, value.length > 0 ? value.join('=') : symbol("env", name)];
+      return [name, value.length > 0 ? value.join('=') : symbol('env', name)];
     }),
     ...optional('dockerfile', file === undefined || file === '-' ? undefined : url ? file : resolvePath(cwd, file)),
     context: url ? context : resolvePath(cwd, context),

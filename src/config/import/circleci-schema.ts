@@ -19,7 +19,14 @@ const filters = z.looseObject({ branches: filter.optional(), tags: filter.option
 const step = z.union([z.string(), z.record(z.string(), z.unknown())]);
 const executor = {
   docker: z.array(z.looseObject({ image: z.string(), environment })).optional(),
-  machine: z.union([z.boolean(), z.string(), z.null(), z.looseObject({ image: z.string().optional() })]).optional(),
+  machine: z
+    .union([
+      z.boolean(),
+      z.string(),
+      z.null(),
+      z.looseObject({ image: z.string().optional(), resource_class: z.string().optional() }),
+    ])
+    .optional(),
   resource_class: z.string().optional(),
   working_directory: z.string().optional(),
   environment,

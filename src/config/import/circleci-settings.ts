@@ -33,19 +33,31 @@ export function settingsOf(
   for (const [name, value] of classes) if (value !== undefined) ci.resourceClass[name] = value;
   for (const piece of new Map(makers.map((one) => [one.job.job, one])).values()) {
     const own = classOf(piece);
-    const expected = ci.resourceClass[piece.isEmulated ? 'emulated' : piece.job.platform === 'linux/arm64' ? 'linux/arm64' : 'default'];
+    const expected =
+      ci.resourceClass[
+        piece.isEmulated ? 'emulated' : piece.job.platform === 'linux/arm64' ? 'linux/arm64' : 'default'
+      ];
     if (own === expected) continue;
-    const text = own === undefined ? `job ${piece.job.job} has no resource class of its own` : `job ${piece.job.job} runs on ${own}`;
+    const text =
+      own === undefined
+        ? `job ${piece.job.job} runs on the default resource class`
+        : `job ${piece.job.job} runs on ${own}`;
     notes.push({ line: read.lineOf(['jobs', piece.job.job, 'resource_class']), text });
   }
   const imageOf = (job: string): string | undefined => executorOf(read, job).docker?.[0]?.image;
   const image = mostFrequent(makers.flatMap(({ job }) => imageOf(job.job) ?? []));
   if (plain(image)) ci.image = image;
-  else if (makers[0]) notes.push({ line: read.lineOf(['jobs', makers[0].job.job]), text: `job ${makers[0].job.job} runs on a machine, in no image` });
+  else if (makers[0])
+    notes.push({
+      line: read.lineOf(['jobs', makers[0].job.job]),
+      text: `job ${makers[0].job.job} runs on a machine, in no image`,
+    });
   const uploads = all.filter(({ job }) => job.uploads.length > 0 && job.outputs.length === 0);
   const deployImage = mostFrequent(uploads.flatMap(({ job }) => imageOf(job.job) ?? []));
   if (plain(deployImage) && deployImage !== image) ci.deployImage = deployImage;
-  const started = all.filter(({ job, run }) => run && (job.outputs.length > 0 || job.uploads.length > 0 || job.saves.length > 0));
+  const started = all.filter(
+    ({ job, run }) => run && (job.outputs.length > 0 || job.uploads.length > 0 || job.saves.length > 0),
+  );
   ci.contexts = [...new Set(started.flatMap(({ job }) => job.invocation.contexts))];
   for (const name of kept) ci.jobs[name] = standAlone(read, name, notes);
   return { ci, notes };
@@ -63,9 +75,14 @@ function standAlone(read: ReadPipeline, name: string, notes: Note[]): unknown {
   if (!job) return {};
   const { executor, steps, ...rest } = job;
   const executorName = typeof executor === 'string' ? executor : executor?.name;
-  const { parameters: _parameters, ...named } = (executorName === undefined ? undefined : read.pipeline.executors?.[executorName]) ?? {};
+  const { parameters: _parameters, ...named } =
+    (executorName === undefined ? undefined : read.pipeline.executors?.[executorName]) ?? {};
   const isOrb = executorName !== undefined && !read.pipeline.executors?.[executorName];
-  if (isOrb) notes.push({ line: read.lineOf(['jobs', name, 'executor']), text: `job ${name} runs in ${executorName} of an orb` });
+  if (isOrb)
+    notes.push({
+      line: read.lineOf(['jobs', name, 'executor']),
+      text: `job ${name} runs in ${executorName} of an orb`,
+    });
   const known = Object.fromEntries(Object.entries({ ...named, ...rest }).filter(([, value]) => value !== undefined));
   return {
     ...known,
@@ -74,12 +91,20 @@ function standAlone(read: ReadPipeline, name: string, notes: Note[]): unknown {
   };
 }
 
-function inline(steps: readonly Step[], read: ReadPipeline, path: Path, job: string, notes: Note[], depth: number): unknown[] {
+function inline(
+  steps: readonly Step[],
+  read: ReadPipeline,
+  path: Path,
+  job: string,
+  notes: Note[],
+  depth: number,
+): unknown[] {
   return steps.flatMap((step, index): unknown[] => {
     const [name = '', given] = typeof step === 'string' ? [step, undefined] : (Object.entries(step)[0] ?? []);
     const command = read.pipeline.commands?.[name];
     if (!command || depth > 5) {
-      if (name.includes('/')) notes.push({ line: read.lineOf([...path, index]), text: `job ${job} uses the orb's ${name}` });
+      if (name.includes('/'))
+        notes.push({ line: read.lineOf([...path, index]), text: `job ${job} uses the orb's ${name}` });
       return [step];
     }
     const values: Record<string, unknown> = typeof given === 'object' && given !== null ? { ...given } : {};

@@ -36,7 +36,11 @@ export function fillIn(text: string, lookup: Lookup): string {
 }
 
 /** What the names of `pipeline` give, and those of a job's parameters, as symbols where a symbol can stand for the value. */
-export function jobLookup(read: ReadPipeline, params: Readonly<Record<string, string>>, env: ReadonlyMap<string, string>): Lookup {
+export function jobLookup(
+  read: ReadPipeline,
+  params: Readonly<Record<string, string>>,
+  env: ReadonlyMap<string, string>,
+): Lookup {
   return (name) => {
     const [top, ...rest] = name.split('.');
     const key = rest.join('.');
@@ -63,7 +67,14 @@ export function executorOf(read: ReadPipeline, jobName: string): Executor {
   const job = read.pipeline.jobs[jobName] ?? {};
   const name = typeof job.executor === 'string' ? job.executor : job.executor?.name;
   const named = name === undefined ? undefined : read.pipeline.executors?.[name];
-  return { ...named, ...Object.fromEntries(Object.entries(job).filter(([, value]) => value !== undefined)) };
+  const both: Executor = {
+    ...named,
+    ...Object.fromEntries(Object.entries(job).filter(([, value]) => value !== undefined)),
+  };
+  const machine = typeof both.machine === 'object' ? both.machine : null;
+  return both.resource_class === undefined && machine?.resource_class !== undefined
+    ? { ...both, resource_class: machine.resource_class }
+    : both;
 }
 
 export function readSteps(
@@ -96,11 +107,14 @@ export function readSteps(
       const at: Path = typeof given === 'string' ? [...path, name] : [...path, name, 'command'];
       const spot = read.parsed.spot(at);
       const block = spot && /^[|>]/.test(read.parsed.text.slice(spot.value.start, spot.value.start + 1));
-      const more = typeof map.environment === 'object' && map.environment !== null ? Object.entries(map.environment) : [];
+      const more =
+        typeof map.environment === 'object' && map.environment !== null ? Object.entries(map.environment) : [];
       found.scripts.push({
         text: fillIn(command, scope),
         line: read.lineOf(at) + (block ? 1 : 0),
-        env: Object.fromEntries([...Object.entries(env), ...more].map(([key, value]) => [key, fillIn(String(value), scope)])),
+        env: Object.fromEntries(
+          [...Object.entries(env), ...more].map(([key, value]) => [key, fillIn(String(value), scope)]),
+        ),
         cwd: folder(typeof map.working_directory === 'string' ? map.working_directory : executor.working_directory),
         own,
       });
@@ -108,7 +122,8 @@ export function readSteps(
     }
     if (name === 'when' || name === 'unless') {
       const holds = truth(map.condition, (text) => concrete(fillIn(text, scope), params));
-      if (holds !== (name === 'unless') && Array.isArray(map.steps)) walk(map.steps.filter(isStep), [...path, name, 'steps'], scope, own, depth + 1);
+      if (holds !== (name === 'unless') && Array.isArray(map.steps))
+        walk(map.steps.filter(isStep), [...path, name, 'steps'], scope, own, depth + 1);
       return;
     }
     const command = read.pipeline.commands?.[name];

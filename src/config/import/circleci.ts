@@ -7,7 +7,7 @@ import { type Invocation, type Run, readRuns } from './circleci-workflows.ts';
 import type { Draft, DraftWorkflow, Note } from './draft.ts';
 import { edgesOf } from './edges.ts';
 import { type Files, filesOf } from './files.ts';
-import { imagesOf, type Made, type MadeGroup } from './images.ts';
+import { groupOwner, imagesOf, type Made, type MadeGroup } from './images.ts';
 import { type JobRun, runJob } from './job-run.ts';
 import { layerValues, type Value } from './layers.ts';
 import { piecesOf, type Started } from './pieces.ts';
@@ -45,7 +45,9 @@ export function draftFromCircleci(text: string, options: CircleciOptions): Resul
   const vars = variablesOf(images, groups, workflows, templates, all);
   for (const name of templates.unknowns()) {
     vars[name] = 'unknown';
-    notes.push({ line: 1, text: `only a command of a job knows ${name}: give it with --set ${name}=…` });
+    const [from] = all.flatMap(({ job }) => job.outputsOfCommands.get(name) ?? []);
+    const text = `${name}${from ? `=$(${from.source})` : ''}: give it with --set ${name}=…`;
+    notes.push({ line: from?.line ?? 1, text });
   }
   notes.push(...placeNotes(all, images, groups));
   const registry = registryOf(images, templates, notes);
@@ -100,7 +102,9 @@ function startAll(read: ReadPipeline, project: string | undefined): { all: Start
     job !== undefined && (job.outputs.length > 0 || job.saves.length > 0 || job.uploads.length > 0);
   const runs = readRuns(read, (name) => matters(byName.get(name)));
   const all = runs.flatMap((run) =>
-    run.invocations.map((invocation): Started => ({ run, job: runJob(read, invocation, { on: run.on, ...situation }) })),
+    run.invocations.map(
+      (invocation): Started => ({ run, job: runJob(read, invocation, { on: run.on, ...situation }) }),
+    ),
   );
   const started = new Set(all.map(({ job }) => job.job));
   for (const [name, job] of byName) if (!started.has(name) && matters(job)) all.push({ job });
@@ -120,7 +124,11 @@ function noImages(read: ReadPipeline): Diagnostic {
 
 /** Jobs that do nothing to images and are started by some workflow. */
 function keptJobs(read: ReadPipeline, all: readonly Started[]): string[] {
-  const busy = new Set(all.filter(({ job }) => job.outputs.length > 0 || job.saves.length > 0 || job.uploads.length > 0).map(({ job }) => job.job));
+  const busy = new Set(
+    all
+      .filter(({ job }) => job.outputs.length > 0 || job.saves.length > 0 || job.uploads.length > 0)
+      .map(({ job }) => job.job),
+  );
   const started = new Set(all.flatMap(({ job, run }) => (run ? [job.job] : [])));
   return Object.keys(read.pipeline.jobs).filter((name) => started.has(name) && !busy.has(name));
 }
@@ -132,7 +140,9 @@ function tagsOf(images: readonly Made[], runs: readonly Run[], templates: Templa
       run,
       new Map(
         images.flatMap(({ image, pieces }): [string, string[]][] => {
-          const own = pieces.filter((piece) => piece.run === run).map((piece) => templates.toText(piece.tag, piece.job.params));
+          const own = pieces
+            .filter((piece) => piece.run === run)
+            .map((piece) => templates.toText(piece.tag, piece.job.params));
           return own.length > 0 ? [[image.name, [...new Set(own)]]] : [];
         }),
       ),
@@ -151,7 +161,16 @@ function workflowOf(
 ): DraftWorkflow {
   const own = tags.get(run) ?? new Map<string, string[]>();
   const saved = files.byRun.get(run.name);
-  const workflow: DraftWorkflow = { name: run.name, on: run.on, vars: {}, tags: [], disable: [], assets: [...(saved?.assets ?? [])], jobs: [], notes: [] };
+  const workflow: DraftWorkflow = {
+    name: run.name,
+    on: run.on,
+    vars: {},
+    tags: [],
+    disable: [],
+    assets: [...(saved?.assets ?? [])],
+    jobs: [],
+    notes: [],
+  };
   const counts = new Map<string, number>();
   for (const [name, list] of own) {
     const image = images.find((one) => one.image.name === name);
@@ -169,25 +188,38 @@ function workflowOf(
   if (own.size > 0) workflow.disable = images.map(({ image }) => image.name).filter((name) => !own.has(name));
   const exported = files.exports.map(({ image }) => image);
   const ownExports = exported.filter((name) => saved?.exports.has(name));
-  if (own.size > 0 && ownExports.length < exported.filter((name) => own.has(name)).length) workflow.exports = ownExports;
+  if (own.size > 0 && ownExports.length < exported.filter((name) => own.has(name)).length)
+    workflow.exports = ownExports;
   const present = all.filter((one) => one.run === run);
   workflow.jobs = [...new Set(present.map(({ job }) => job.job).filter((name) => kept.includes(name)))];
   const building = present.filter(({ job }) => job.outputs.length > 0);
   for (const { job } of present) {
     const { invocation } = job;
-    if (invocation.isApproval) workflow.notes.push({ line: invocation.line, text: `${invocation.name} waits for an approval` });
-    else if (!read.pipeline.jobs[invocation.job]) workflow.notes.push({ line: invocation.line, text: `job ${invocation.job} is not in this file` });
+    if (invocation.isApproval)
+      workflow.notes.push({ line: invocation.line, text: `${invocation.name} waits for an approval` });
+    else if (!read.pipeline.jobs[invocation.job])
+      workflow.notes.push({ line: invocation.line, text: `job ${invocation.job} is not in this file` });
     if (!workflow.jobs.includes(invocation.job)) continue;
-    const waiting = building.filter((other) => other.job.invocation.requires.includes(invocation.name)).map((other) => other.job.invocation.name);
-    if (waiting.length > 0) workflow.notes.push({ line: invocation.line, text: `${waiting.join(', ')} ${waiting.length > 1 ? 'wait' : 'waits'} for ${invocation.name}` });
+    const waiting = building
+      .filter((other) => other.job.invocation.requires.includes(invocation.name))
+      .map((other) => other.job.invocation.name);
+    if (waiting.length > 0)
+      workflow.notes.push({
+        line: invocation.line,
+        text: `${waiting.join(', ')} ${waiting.length > 1 ? 'wait' : 'waits'} for ${invocation.name}`,
+      });
   }
   return workflow;
 }
 
 /** Whether an image has tags of its own, the same in every run and no other's: a mirror that keeps its version. */
 function fixedTags(name: string, tags: Map<Run, Map<string, string[]>>): boolean {
-  const own = [...tags.values()].flatMap((byImage) => (byImage.has(name) ? [(byImage.get(name) ?? []).join('\0')] : []));
-  const others = [...tags.values()].flatMap((byImage) => [...byImage].flatMap(([other, list]) => (other === name ? [] : [list.join('\0')])));
+  const own = [...tags.values()].flatMap((byImage) =>
+    byImage.has(name) ? [(byImage.get(name) ?? []).join('\0')] : [],
+  );
+  const others = [...tags.values()].flatMap((byImage) =>
+    [...byImage].flatMap(([other, list]) => (other === name ? [] : [list.join('\0')])),
+  );
   return new Set(own).size === 1 && others.length > 0 && !others.includes(own[0] ?? '') && !/\$/.test(own[0] ?? '');
 }
 
@@ -206,22 +238,30 @@ function variablesOf(
   const values: Value[] = [];
   const uses = templates.uses();
   for (const { name, owner } of uses) {
-    const group = groups.find((one) => one.group.name === owner);
+    const group = groups.find((one) => groupOwner(one.group.name) === owner);
     const image = group ? undefined : images.find((one) => one.image.name === owner);
     const jobs = group ? all.filter(({ job }) => group.jobs.has(job.job)) : (image?.pieces ?? []);
     for (const { job, run } of jobs) {
       const value = job.params[name];
       if (value === undefined) continue;
-      values.push({ variable: templates.nameOf(name), owner, value: templates.toText(value, job.params), ...(run ? { run } : {}) });
+      values.push({
+        variable: templates.nameOf(name),
+        owner,
+        value: templates.toText(value, job.params),
+        ...(run ? { run } : {}),
+      });
     }
   }
   const order = [...new Set(uses.map(({ name }) => templates.nameOf(name)))];
   const layered = layerValues(values, order);
   for (const workflow of workflows) workflow.vars = layered.workflows.get(workflow.name) ?? {};
   for (const { image } of images) image.vars = layered.owners.get(image.name) ?? {};
-  for (const { group } of groups) group.vars = layered.owners.get(group.name) ?? {};
+  for (const { group } of groups) group.vars = layered.owners.get(groupOwner(group.name)) ?? {};
   for (const { owner, note } of layered.notes) {
-    (groups.find((one) => one.group.name === owner)?.group ?? images.find((one) => one.image.name === owner)?.image)?.notes.push(note);
+    (
+      groups.find((one) => groupOwner(one.group.name) === owner)?.group ??
+      images.find((one) => one.image.name === owner)?.image
+    )?.notes.push(note);
   }
   return layered.file;
 }
@@ -238,14 +278,19 @@ function placeNotes(all: readonly Started[], images: readonly Made[], groups: re
       if (seen.has(id)) continue;
       seen.add(id);
       const target =
-        groups.find(({ jobs }) => jobs.has(job.job))?.group ?? images.find(({ pieces }) => pieces.some((piece) => piece.job.job === job.job))?.image;
-      (own && target ? target.notes : shared).push(note);
+        groups.find(({ jobs }) => jobs.has(job.job))?.group ??
+        images.find(({ pieces }) => pieces.some((piece) => piece.job.job === job.job))?.image;
+      const place = own && target ? target.notes : shared;
+      if (!place.some((other) => other.text === note.text)) place.push(note);
     }
   }
   const unstarted = images.filter(({ pieces }) => pieces.every(({ run }) => run === undefined));
   if (unstarted.length > 0) {
     const line = Math.min(...unstarted.flatMap(({ pieces }) => pieces.map((piece) => piece.job.invocation.line)));
-    shared.push({ line, text: `no workflow starts the jobs of ${unstarted.map(({ image }) => image.name).join(', ')}` });
+    shared.push({
+      line,
+      text: `no workflow starts the jobs of ${unstarted.map(({ image }) => image.name).join(', ')}`,
+    });
   }
   return shared;
 }
@@ -267,7 +312,11 @@ function registryOf(images: readonly Made[], templates: Templates, notes: Note[]
 }
 
 function familyName(images: readonly Made[], project: string | undefined): string {
-  const owners = new Set(images.map(({ key }) => splitRegistry(key).path.split('/')).map((parts) => (parts.length > 1 ? parts[0] : undefined)));
+  const owners = new Set(
+    images
+      .map(({ key }) => splitRegistry(key).path.split('/'))
+      .map((parts) => (parts.length > 1 ? parts[0] : undefined)),
+  );
   const [owner] = owners;
   if (owners.size === 1 && owner !== undefined && symbolsOf(owner).length === 0) return owner;
   return project?.split('/')[1] ?? images[0]?.image.name ?? 'images';

@@ -92,3 +92,8 @@ export interface Draft {
   ci: DraftCi;
   notes: Note[];
 }
+
+/** All that the config does not say. */
+export function notesOf({ notes, images, groups, exports, assets, workflows }: Draft): Note[] {
+  return [...notes, ...[...images, ...groups, ...exports, ...assets, ...workflows].flatMap((one) => one.notes)];
+}

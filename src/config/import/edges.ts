@@ -5,12 +5,17 @@ import { splitArch, splitReference } from './references.ts';
 import { concrete } from './symbols.ts';
 
 /** Names of images, by image. */
-export function edgesOf(all: readonly Started[], images: readonly Made[], groups: readonly MadeGroup[]): Map<string, string[]> {
+export function edgesOf(
+  all: readonly Started[],
+  images: readonly Made[],
+  groups: readonly MadeGroup[],
+): Map<string, string[]> {
   const makersOf = new Map<Started['job'], Set<string>>();
   for (const { image, pieces } of images) {
     for (const piece of pieces) makersOf.set(piece.job, (makersOf.get(piece.job) ?? new Set()).add(image.name));
   }
-  const siblings = (name: string): string[] => groups.find(({ group }) => group.images.includes(name))?.group.images ?? [name];
+  const siblings = (name: string): string[] =>
+    groups.find(({ group }) => group.images.includes(name))?.group.images ?? [name];
   const edges = new Map<string, Set<string>>(images.map(({ image }) => [image.name, new Set()]));
   const known = new Map(images.map(({ key, image }) => [key, image.name]));
 

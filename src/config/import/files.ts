@@ -62,7 +62,10 @@ function read(started: Started, save: Save): Found {
   const arch = splitArch(name);
   const isArch = arch !== undefined && arch.ending !== '';
   const platform =
-    save.platform ?? platformOfReference(concrete(save.reference, job.params)) ?? (isArch ? arch.platform : undefined) ?? job.platform;
+    save.platform ??
+    platformOfReference(concrete(save.reference, job.params)) ??
+    (isArch ? arch.platform : undefined) ??
+    job.platform;
   return { started, save, platform, stem: isArch ? arch.rest : name, hasArch: isArch, packs };
 }
 
@@ -85,14 +88,20 @@ function toExport({ image, pieces }: Made, list: Found[], templates: Templates):
   const plain = list.find(({ hasArch }) => !hasArch)?.platform;
   const tags = pieces.map((piece) => ({ full: piece.fullTag, rest: piece.tag, isLeg: false }));
   const stem = first
-    ? templates.toTemplate(first.stem, { job: first.started.job, owner: image.name, tags, identity: new Set(Object.keys(first.started.job.params)) })
+    ? templates.toTemplate(first.stem, {
+        job: first.started.job,
+        owner: image.name,
+        tags,
+        identity: new Set(Object.keys(first.started.job.params)),
+      })
     : image.name;
   const several = image.platforms.length > 1;
   const file = `${stem}${suffixed || several ? '${archSuffix}' : ''}.tar${list.every(({ packs }) => packs) ? '.gz' : ''}`;
   const result: DraftExport = { image: image.name, file, notes: [] };
   if (plain !== undefined && (suffixed || several)) result.plain = plain;
   const missing = image.platforms.filter((platform) => !platforms.includes(platform));
-  if (missing.length > 0 && first) result.notes.push({ line: first.save.line, text: `saved for ${platforms.join(', ')} only` });
+  if (missing.length > 0 && first)
+    result.notes.push({ line: first.save.line, text: `saved for ${platforms.join(', ')} only` });
   return result;
 }
 
@@ -109,7 +118,13 @@ function toAsset(name: string, list: Found[]): DraftAsset {
   for (const { save, started, stem } of list) {
     const source = concrete(save.source, started.job.params);
     if (asset.images.some(({ image }) => image === source)) continue;
-    const platforms = [...new Set(list.filter((other) => concrete(other.save.source, other.started.job.params) === source).map((one) => one.platform))];
+    const platforms = [
+      ...new Set(
+        list
+          .filter((other) => concrete(other.save.source, other.started.job.params) === source)
+          .map((one) => one.platform),
+      ),
+    ];
     const as = concrete(save.reference, started.job.params);
     const usual = assetNames({ image: source });
     const item: DraftAsset['images'][number] = { image: source, platforms };
@@ -119,7 +134,8 @@ function toAsset(name: string, list: Found[]): DraftAsset {
     asset.images.push(item);
   }
   if (list.some(({ hasArch }) => hasArch) && plain.size === 1) asset.plain = [...plain].join();
-  else if (plain.size === 1 && asset.images.every(({ platforms }) => platforms?.length === 1)) asset.plain = [...plain].join();
+  else if (plain.size === 1 && asset.images.every(({ platforms }) => platforms?.length === 1))
+    asset.plain = [...plain].join();
   return asset;
 }
 
@@ -146,7 +162,9 @@ function deploy(
             : posix.basename(concrete(found.save.file, found.started.job.params)) === wanted);
         let used = false;
         for (const [name, list] of [...exported, ...assets]) {
-          const target = exported.has(name) ? files.exports.find(({ image }) => image === name) : files.assets.find((asset) => asset.name === name);
+          const target = exported.has(name)
+            ? files.exports.find(({ image }) => image === name)
+            : files.assets.find((asset) => asset.name === name);
           if (!target || !list.some(matches)) continue;
           used = true;
           given.set(target, [...(given.get(target) ?? []), { to, line: upload.line }]);
@@ -162,6 +180,9 @@ function deploy(
     const [best] = [...counts].sort((a, b) => b[1] - a[1]);
     if (!best) continue;
     target.deploy = best[0];
-    for (const { to, line } of places) if (to !== best[0]) target.notes.push({ line, text: `also to the release of ${to}` });
+    for (const { to, line } of places) {
+      const text = `also to the release of ${to}`;
+      if (to !== best[0] && !target.notes.some((note) => note.text === text)) target.notes.push({ line, text });
+    }
   }
 }

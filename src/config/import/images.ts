@@ -57,11 +57,14 @@ function identityOf(pieces: readonly Piece[]): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   for (const job of new Set(pieces.map((piece) => piece.job.job))) {
     const byKey = new Map<string, Piece[]>();
-    for (const piece of pieces) if (piece.job.job === job) byKey.set(piece.key, [...(byKey.get(piece.key) ?? []), piece]);
+    for (const piece of pieces)
+      if (piece.job.job === job) byKey.set(piece.key, [...(byKey.get(piece.key) ?? []), piece]);
     const groups = [...byKey.values()];
     const names = new Set(groups.flat().flatMap((piece) => Object.keys(piece.job.params)));
     const telling = [...names].filter((name) => {
-      const values = groups.map((group) => [...new Set(group.map((piece) => piece.job.params[name] ?? ''))].sort().join('\0'));
+      const values = groups.map((group) =>
+        [...new Set(group.map((piece) => piece.job.params[name] ?? ''))].sort().join('\0'),
+      );
       return groups.length > 1 && new Set(values).size > 1;
     });
     found.set(job, new Set(telling));
@@ -69,7 +72,12 @@ function identityOf(pieces: readonly Piece[]): Map<string, Set<string>> {
   return found;
 }
 
-function contextOf(piece: Piece, owner: string, identity: Map<string, Set<string>>, job: JobRun = piece.job): TemplateContext {
+function contextOf(
+  piece: Piece,
+  owner: string,
+  identity: Map<string, Set<string>>,
+  job: JobRun = piece.job,
+): TemplateContext {
   const tags = job.outputs.flatMap(({ reference }) => splitReference(reference).tag ?? []);
   return {
     job,
@@ -98,7 +106,7 @@ function imageOf(name: string, pieces: Piece[], identity: Map<string, Set<string
     notes: [],
   };
   if (!first) return image;
-  const job = jobName(first.job.job);
+  const job = jobName(first.job.job, [name]);
   if (job !== undefined && job !== name) image.job = job;
   const { origin } = first;
   if (origin.kind === 'mirror') {
@@ -115,25 +123,51 @@ function imageOf(name: string, pieces: Piece[], identity: Map<string, Set<string
   return image;
 }
 
-/** `hysds_base` of `build-hysds_base-amd64`: what stands in the names of its jobs. */
-function jobName(job: string): string | undefined {
+/** `hysds_base` of `build-hysds_base-amd64`: what stands in the names of its jobs, if that speaks of its images. */
+function jobName(job: string, images: readonly string[]): string | undefined {
   const inner = /^build[-_](.+)$/.exec(job)?.[1];
   if (inner === undefined) return undefined;
   const base = splitArch(inner)?.rest ?? inner;
-  return /^[A-Za-z0-9_-]+$/.test(base) ? base.replace(/[-_]manifest$/, '') : undefined;
+  const letters = (text: string): string => text.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
+  if (!images.some((image) => letters(base).includes(letters(image)))) return undefined;
+  return /^[A-Za-z0-9_-]+$/.test(base) ? base : undefined;
 }
 
-function fillFromBuild(image: DraftImage, makers: Piece[], identity: Map<string, Set<string>>, templates: Templates): void {
+function fillFromBuild(
+  image: DraftImage,
+  makers: Piece[],
+  identity: Map<string, Set<string>>,
+  templates: Templates,
+): void {
   const [first] = makers;
   /** One for each platform, of one run. */
   const legs = makers.filter(
     (piece, index) =>
       piece.run === first?.run &&
       piece.origin.kind === 'build' &&
-      makers.findIndex((other) => other.run === piece.run && other.platforms.join() === piece.platforms.join()) === index,
+      makers.findIndex((other) => other.run === piece.run && other.platforms.join() === piece.platforms.join()) ===
+        index,
   );
   const notes: Note[] = [];
-  const joined = (what: string, read: (build: Build, piece: Piece, by: JobRun) => string | undefined): string | undefined => {
+  for (const piece of makers) {
+    if (
+      piece.run !== first?.run ||
+      piece.job !== first?.job ||
+      piece.origin.kind !== 'build' ||
+      first.origin.kind !== 'build'
+    )
+      continue;
+    if (piece.platforms.join() !== first.platforms.join() || piece.origin.build === first.origin.build) continue;
+    if (JSON.stringify(variant(piece.origin.build)) === JSON.stringify(variant(first.origin.build))) continue;
+    notes.push({
+      line: piece.line,
+      text: `${readable(piece.tag)} is built in another way: ${inWords(piece.origin.build)}`,
+    });
+  }
+  const joined = (
+    what: string,
+    read: (build: Build, piece: Piece, by: JobRun) => string | undefined,
+  ): string | undefined => {
     const texts = legs.flatMap((piece) => {
       if (piece.origin.kind !== 'build') return [];
       const text = read(piece.origin.build, piece, piece.origin.by);
@@ -144,7 +178,8 @@ function fillFromBuild(image: DraftImage, makers: Piece[], identity: Map<string,
     const result = joinLegs(texts);
     const [one] = texts;
     const other = texts.find(({ text }) => text !== one?.text);
-    if (one && result === undefined && other) notes.push({ line: other.line, text: `${what} is ${other.text} for ${other.platform}` });
+    if (one && result === undefined && other)
+      notes.push({ line: other.line, text: `${what} is ${other.text} for ${other.platform}` });
     return result ?? one?.text;
   };
   const places = (build: Build, by: JobRun): Place => placeOf(build.context, by);
@@ -159,7 +194,9 @@ function fillFromBuild(image: DraftImage, makers: Piece[], identity: Map<string,
   if (context !== undefined && context !== '' && context !== '.') image.context = context;
   if (dockerfile !== undefined && dockerfile !== posix.join(context ?? '', 'Dockerfile')) image.dockerfile = dockerfile;
   if (target !== undefined) image.target = target;
-  const names = new Set(legs.flatMap(({ origin }) => (origin.kind === 'build' ? origin.build.args.map(([name]) => name) : [])));
+  const names = new Set(
+    legs.flatMap(({ origin }) => (origin.kind === 'build' ? origin.build.args.map(([name]) => name) : [])),
+  );
   for (const name of names) {
     const value = joined(`${name}`, (build) => build.args.find(([key]) => key === name)?.[1]);
     if (value !== undefined) image.args[name] = value;
@@ -167,9 +204,25 @@ function fillFromBuild(image: DraftImage, makers: Piece[], identity: Map<string,
   const secrets = legs.flatMap(({ origin }) => (origin.kind === 'build' ? origin.build.secrets : []));
   image.secrets = [...new Set(secrets)].filter((name) => /^[A-Za-z_]\w*$/.test(name));
   for (const name of new Set(secrets)) {
-    if (!image.secrets.includes(name)) notes.push({ line: first?.line ?? 1, text: `secret ${name}: no environment variable can have this name` });
+    if (!image.secrets.includes(name))
+      notes.push({ line: first?.line ?? 1, text: `secret ${name}: no environment variable can have this name` });
   }
   image.notes.push(...notes);
+}
+
+/** What makes one build another image than the next. */
+function variant({ args, dockerfile, context, target }: Build): unknown {
+  return [args, dockerfile, context, target];
+}
+
+function inWords({ args, dockerfile, context, target }: Build): string {
+  const words = [
+    ...(dockerfile === undefined ? [] : [`-f ${dockerfile.replace(/^\//, '')}`]),
+    ...(target === undefined ? [] : [`--target ${target}`]),
+    ...args.map(([name, value]) => `--build-arg ${name}=${readable(value)}`),
+    context.replace(/^\/(?=.)/, '').replace(/^\/$/, '.'),
+  ];
+  return words.join(' ');
 }
 
 interface Place {
@@ -199,38 +252,62 @@ function groupsOf(images: readonly Made[], identity: Map<string, Set<string>>, t
   }
   return [...byJob.values()].map(({ members, pieces }): MadeGroup => {
     const [first] = pieces;
-    const job = jobName(first?.job.job ?? '');
+    const names = members.map(({ image }) => image.name);
+    const job = jobName(first?.job.job ?? '', names);
     const family = splitRegistry(first?.key ?? '').path.split('/')[0] ?? '';
     const base = job ?? splitArch(first?.job.invocation.name ?? '')?.rest ?? first?.job.invocation.name ?? 'group';
     const name = base.startsWith(`${family}_`) || base.startsWith(`${family}-`) ? base.slice(family.length + 1) : base;
-    const group: DraftGroup = { name, images: members.map(({ image }) => image.name), script: '', vars: {}, notes: [] };
+    const group: DraftGroup = { name, images: names, script: '', vars: {}, notes: [] };
     if (job !== undefined && job !== name) group.job = job;
-    for (const { image } of members) delete image.job;
+    // Names in CI jobs are one for each: a group's is what its jobs are called.
+    for (const { image } of members) {
+      delete image.job;
+      if (image.name === (group.job ?? name)) image.job = `${image.name}-image`;
+    }
     const legs = pieces.filter(
-      (piece, index) => piece.run === first?.run && pieces.findIndex((other) => other.run === piece.run && other.job.platform === piece.job.platform) === index,
+      (piece, index) =>
+        piece.run === first?.run &&
+        pieces.findIndex((other) => other.run === piece.run && other.job.platform === piece.job.platform) === index,
     );
     const texts = legs.flatMap((piece) => {
       if (piece.origin.kind !== 'script') return [];
       const { words, product, cwd } = piece.origin;
-      const context = { ...contextOf(piece, name, identity), product };
-      const script = words.map((command) => command.map((word) => quote(templates.toTemplate(word, context))).join(' ')).join(' && ');
+      const context = { ...contextOf(piece, groupOwner(name), identity), product };
+      const script = words
+        .map((command) => command.map((word) => quote(templates.toTemplate(word, context))).join(' '))
+        .join(' && ');
       const place = placeOf(cwd, piece.job);
       const source = place.source === undefined ? undefined : templates.toTemplate(place.source, context);
       const folder = place.source === undefined && place.path !== '' ? `cd ${place.path} && ` : '';
-      return [{ text: folder + script, source: source && place.path ? `${source}:${place.path}` : source, platform: piece.platforms[0] ?? '', line: piece.line }];
+      return [
+        {
+          text: folder + script,
+          source: source && place.path ? `${source}:${place.path}` : source,
+          platform: piece.platforms[0] ?? '',
+          line: piece.line,
+        },
+      ];
     });
     const [one] = texts;
     group.script = joinLegs(texts) ?? one?.text ?? '';
     const other = texts.find(({ text }) => text !== one?.text);
-    if (other && joinLegs(texts) === undefined) group.notes.push({ line: other.line, text: `for ${other.platform} the script is ${other.text}` });
+    if (other && joinLegs(texts) === undefined)
+      group.notes.push({ line: other.line, text: `for ${other.platform} the script is ${other.text}` });
     if (one?.source !== undefined) group.source = one.source;
     return { group, jobs: new Set(pieces.map((piece) => piece.job.job)) };
   });
 }
 
+/** The owner of a group's variables: an image may have the same name. */
+export function groupOwner(name: string): string {
+  return `group ${name}`;
+}
+
 /** A script's group: the job's name without a platform, and the parameters that tell its images apart. */
 function groupId({ job }: Piece): string {
-  const script = job.outputs.flatMap(({ origin }) => (origin.kind === 'script' ? [origin.words.map(([name]) => name).join()] : []))[0];
+  const script = job.outputs.flatMap(({ origin }) =>
+    origin.kind === 'script' ? [origin.words.map(([name]) => name).join()] : [],
+  )[0];
   return `${splitArch(job.job)?.rest ?? job.job}\0${script}\0${splitArch(concrete(job.invocation.name, job.params))?.rest ?? job.invocation.name}`;
 }
 

@@ -5,8 +5,8 @@ import type { ReadPipeline } from './circleci-schema.ts';
 import { executorOf, fillIn, jobLookup, readSteps } from './circleci-steps.ts';
 import type { Invocation, Trigger } from './circleci-workflows.ts';
 import { splitReference } from './references.ts';
-import { type Call, expandWord, type Machine, runShell } from './shell-run.ts';
 import { quotedParts } from './shell.ts';
+import { type Call, expandWord, type Machine, runShell } from './shell-run.ts';
 import { concrete, hasSymbol, symbol } from './symbols.ts';
 
 export type Origin =
@@ -45,6 +45,8 @@ export interface JobRun {
   saves: Save[];
   uploads: Extract<Act, { kind: 'upload' }>[];
   builds: Build[];
+  /** Commands that only a run of them knows the output of, by the variable that it goes into. */
+  outputsOfCommands: Map<string, { source: string; line: number }>;
   /** What it does besides, in lines of the file. */
   others: { text: string; line: number; own: boolean }[];
 }
@@ -72,7 +74,10 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
     functions: new Map(),
     params: {},
     arch: 'amd64',
+    line: 1,
     onCall: () => {},
+    onDoubt: () => {},
+    onOutput: () => {},
   };
   // A parameter's value is put into the script before the shell reads it: `$CIRCLE_TAG` in it is the shell's.
   const fill = jobLookup(read, {}, env);
@@ -90,14 +95,31 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
   machine.arch = platform.slice(6);
 
   const acts: Act[] = [];
-  const run: JobRun = { job, invocation, params, platform, clones: [], outputs: [], pulls: [], saves: [], uploads: [], builds: [], others: [] };
+  const run: JobRun = {
+    job,
+    invocation,
+    params,
+    platform,
+    clones: [],
+    outputs: [],
+    pulls: [],
+    saves: [],
+    uploads: [],
+    builds: [],
+    outputsOfCommands: new Map(),
+    others: [],
+  };
   const { scripts, unknown } = readSteps(read, job, lookup, params);
   for (const { text, line, own } of unknown.map((one) => ({ ...one, own: true }))) run.others.push({ text, line, own });
   const kept = new Map(env);
   for (const script of scripts) {
     machine.vars = new Map([...kept, ...Object.entries(script.env)]);
-    for (const [name, value] of Object.entries(script.env)) machine.vars.set(name, expandWord(quotedParts(value), machine).join(' '));
+    for (const [name, value] of Object.entries(script.env))
+      machine.vars.set(name, expandWord(quotedParts(value), machine).join(' '));
     machine.cwd = `/${script.cwd}`;
+    machine.onDoubt = (text, line) => run.others.push({ text, line: script.line + line - 1, own: true });
+    machine.onOutput = (name, source, line) =>
+      run.outputsOfCommands.set(name, { source, line: script.line + line - 1 });
     machine.onCall = (call: Call) => {
       if (call.output === '$BASH_ENV') {
         const inner: Machine = { ...machine, vars: new Map(kept), onCall: () => {} };
@@ -127,13 +149,16 @@ function trace(acts: readonly Act[], run: JobRun): void {
     const known = origins.get(reference);
     if (known) return known;
     const product: Origin =
-      made.words.length > 0 ? { kind: 'script', ...made, words: [...made.words], product: reference } : { kind: 'reference', from: reference };
+      made.words.length > 0
+        ? { kind: 'script', ...made, words: [...made.words], product: reference }
+        : { kind: 'reference', from: reference };
     if (product.kind === 'script') used = new Set([...used, ...made.words]);
     origins.set(reference, product);
     return product;
   };
   const push = (reference: string, line: number): void => {
-    if (!run.outputs.some((output) => output.reference === reference)) run.outputs.push({ reference, origin: originOf(reference), line });
+    if (!run.outputs.some((output) => output.reference === reference))
+      run.outputs.push({ reference, origin: originOf(reference), line });
   };
   for (const act of acts) {
     switch (act.kind) {
@@ -151,14 +176,21 @@ function trace(acts: readonly Act[], run: JobRun): void {
       }
       case 'pull':
         run.pulls.push(act.reference);
-        origins.set(act.reference, { kind: 'reference', from: act.reference, ...(act.platform ? { platform: act.platform } : {}) });
+        origins.set(act.reference, {
+          kind: 'reference',
+          from: act.reference,
+          ...(act.platform ? { platform: act.platform } : {}),
+        });
         break;
       case 'tag':
         origins.set(act.to, originOf(act.from));
         break;
       case 'push': {
         const whole = splitReference(act.reference);
-        const all = whole.tag === undefined ? [...origins.keys()].filter((one) => splitReference(one).repository === whole.repository) : [];
+        const all =
+          whole.tag === undefined
+            ? [...origins.keys()].filter((one) => splitReference(one).repository === whole.repository)
+            : [];
         for (const reference of all.length > 0 ? all : [act.reference]) push(reference, act.line);
         break;
       }
@@ -176,7 +208,13 @@ function trace(acts: readonly Act[], run: JobRun): void {
         const origin = originOf(act.reference);
         const source = origin.kind === 'reference' ? origin.from : act.reference;
         const { platform } = origin;
-        run.saves.push({ reference: act.reference, file: act.file, source, line: act.line, ...(platform ? { platform } : {}) });
+        run.saves.push({
+          reference: act.reference,
+          file: act.file,
+          source,
+          line: act.line,
+          ...(platform ? { platform } : {}),
+        });
         break;
       }
       case 'compress':

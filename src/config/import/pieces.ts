@@ -40,7 +40,8 @@ export function piecesOf(all: readonly Started[]): Piece[] {
     for (const { reference, origin } of job.outputs) {
       if (origin.kind !== 'join') continue;
       const { repository, tag = 'latest' } = splitReference(reference);
-      for (const from of origin.from) joined.set(concrete(from, job.params), { repository: concrete(repository, job.params), tag });
+      for (const from of origin.from)
+        joined.set(concrete(from, job.params), { repository: concrete(repository, job.params), tag });
     }
   }
   const builtBy = (started: Started, reference: string): { build: Build; by: JobRun } | undefined => {
@@ -59,8 +60,12 @@ export function piecesOf(all: readonly Started[]): Piece[] {
     if (one.origin.kind !== 'mirror') return one;
     const from = concrete(one.origin.from, one.job.params);
     const { repository } = splitReference(from);
-    if (made.has(repository) || joined.has(from)) return { ...one, origin: { kind: made.has(one.key) ? 'again' : 'mirror', from } };
-    return { ...one, origin: repository === one.key ? { kind: made.has(one.key) ? 'again' : 'unknown' } : { kind: 'mirror', from } };
+    if (made.has(repository) || joined.has(from))
+      return { ...one, origin: { kind: made.has(one.key) ? 'again' : 'mirror', from } };
+    return {
+      ...one,
+      origin: repository === one.key ? { kind: made.has(one.key) ? 'again' : 'unknown' } : { kind: 'mirror', from },
+    };
   });
 
   function piece(started: Started, output: Output): Piece {

@@ -26,7 +26,13 @@ export interface Machine {
   params: Readonly<Record<string, string>>;
   /** `amd64`, for `uname -m`. */
   arch: string;
+  /** Line of the command whose words are read. */
+  line: number;
   onCall(call: Call): void;
+  /** What is taken for something near, as a part of a git tag is taken for the tag. */
+  onDoubt(text: string, line: number): void;
+  /** A command whose output is not known and goes into a variable. */
+  onOutput(name: string, source: string, line: number): void;
 }
 
 /** Whether it succeeds, where that is known, and whether the script ends there. */
@@ -158,6 +164,7 @@ function runCommand(
   depth: number,
   pipedTo: string[][],
 ): Outcome {
+  machine.line = node.line;
   const words = node.words.flatMap((word) => expandWord(word, machine));
   for (const [name, value] of node.assigns) {
     const text = expandWord(
@@ -344,6 +351,8 @@ function variable(name: string, rest: string, machine: Machine): string {
   const other = (text: string): string => expandWord(quotedParts(text.replace(/^"(.*)"$/s, '$1')), machine).join(' ');
   const [, operator = '', operand = ''] = /^(:?[-=+?]|##?|%%?|\/\/?|:|\^\^?|,,?)(.*)$/s.exec(rest) ?? [];
   const known = value ?? symbol('env', name);
+  const doubted = /^([#%/^,]|:\d)/.test(rest) && symbolsOf(known).some(({ kind }) => kind === 'config');
+  if (doubted) machine.onDoubt(`\${${name}${rest}} is taken as \${${name}}`, machine.line);
   const empty = value === undefined ? undefined : isEmpty(concrete(value, machine.params));
   switch (operator) {
     case ':-':
@@ -393,7 +402,11 @@ function strip(text: string, operator: string, glob: string): string {
 function outputOf(source: string, machine: Machine, assignedTo: string): string {
   const [only] = [parseShell(source)].flatMap((node) => (node.kind === 'list' ? node.items : [node]));
   const first = only?.kind === 'pipe' ? only.items[0] : only;
-  if (first?.kind !== 'command') return symbol('output', assignedTo || 'value');
+  const unknown = (): string => {
+    machine.onOutput(assignedTo || 'value', source, machine.line);
+    return symbol('output', assignedTo || 'value');
+  };
+  if (first?.kind !== 'command') return unknown();
   const words = first.words.flatMap((word) => expandWord(word, machine));
   const text = words.join(' ');
   if (words[0] === 'date') return symbol('config', 'date');
@@ -411,5 +424,5 @@ function outputOf(source: string, machine: Machine, assignedTo: string): string 
   if (/^dpkg --print-architecture/.test(text)) return machine.arch;
   if (words[0] === 'pwd') return machine.cwd;
   if (words[0] === 'basename') return basename(words[1] ?? '');
-  return symbol('output', assignedTo || 'value');
+  return unknown();
 }

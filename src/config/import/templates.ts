@@ -57,10 +57,14 @@ export function createTemplates(gitBranch: boolean): Templates {
     toText: (text, params) => replaceSymbols(concrete(text, params).replaceAll('$', '$$$$'), left),
     toTemplate: (text, { job, owner, tags, identity, product }) => {
       let result = text.replaceAll('$', '$$$$');
-      if (product !== undefined && text === splitReference(product).tag && symbolsOf(text).length > 0) return '${archTag}';
+      if (product !== undefined && text === splitReference(product).tag && symbolsOf(text).length > 0)
+        return '${archTag}';
       // The longest first: `develop-arm64` before `develop`. A tag without a symbol could be any word.
       const known = tags
-        .flatMap(({ full, rest, isLeg }) => [...(isLeg ? [{ text: full, by: '${archTag}' }] : []), { text: rest, by: '${tag}' }])
+        .flatMap(({ full, rest, isLeg }) => [
+          ...(isLeg ? [{ text: full, by: '${archTag}' }] : []),
+          { text: rest, by: '${tag}' },
+        ])
         .filter((one) => symbolsOf(one.text).length > 0)
         .sort((a, b) => b.text.length - a.text.length);
       for (const one of known) result = result.replaceAll(one.text, one.by);
@@ -87,7 +91,9 @@ export function joinLegs(legs: readonly { text: string; platform: string }[]): s
     let result = text.replaceAll(platform, '${platform}');
     for (const name of names.slice(0, 1)) {
       result = result.replace(new RegExp(`\\$\\{tag\\}-${name}(?![\\w-])`, 'g'), '${archTag}');
-      result = result.replace(new RegExp(`-${name}(?![\\w])`, 'g'), '${archSuffix}').replace(new RegExp(`(?<![\\w])${name}(?![\\w])`, 'g'), '${arch}');
+      result = result
+        .replace(new RegExp(`-${name}(?![\\w])`, 'g'), '${archSuffix}')
+        .replace(new RegExp(`(?<![\\w])${name}(?![\\w])`, 'g'), '${arch}');
     }
     return result;
   });

@@ -1,8 +1,11 @@
 // Writes a draft as the YAML that a person would write: short maps in one line, what could not be expressed as comments at its place.
-import { Document, isMap, isScalar, isSeq, type Node, Scalar, YAMLMap } from 'yaml';
+import { Document, isMap, isScalar, isSeq, type Node, Scalar, visit, YAMLMap, YAMLSeq } from 'yaml';
 import type { Draft, DraftAsset, DraftExport, DraftGroup, DraftImage, DraftWorkflow, Note } from './draft.ts';
+import { isRegistryName } from './references.ts';
 
 const width = 120;
+/** Parts of the file with an entry a line at least. */
+const sections = new Set(['images', 'groups', 'exports', 'assets', 'workflows', 'ci']);
 
 export function writeDraft(draft: Draft): string {
   const document = new Document(new YAMLMap());
@@ -38,14 +41,29 @@ export function writeDraft(draft: Draft): string {
   const { image, deployImage, resourceClass, contexts, jobs } = draft.ci;
   set('ci', filled({ circleci: filled({ image, deployImage, resourceClass, contexts, jobs }) }));
 
-  if (isSeq(exported)) for (const [index, item] of exported.items.entries()) comment(item, draft.exports[index]?.notes ?? []);
+  if (isSeq(exported))
+    for (const [index, item] of exported.items.entries()) comment(item, draft.exports[index]?.notes ?? []);
   if (isMap(document.contents)) {
     for (const { key, value } of document.contents.items) {
       if (!isScalar(key)) continue;
-      key.spaceBefore = ['vars', 'defaults', 'images', 'groups', 'exports', 'assets', 'workflows', 'ci'].includes(String(key.value));
-      if (isMap(value) || isSeq(value)) flow(value, 0, String(key.value).length + 2);
+      key.spaceBefore = key.value === 'vars' || key.value === 'defaults' || sections.has(String(key.value));
+      if (!isMap(value) && !isSeq(value)) continue;
+      if (sections.has(String(key.value))) spread(value);
+      else flow(value, 0, String(key.value).length + 2);
     }
   }
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === 'string' && /\$\{|[*]/.test(node.value) && !node.value.includes('\n'))
+        node.type = 'QUOTE_DOUBLE';
+    },
+    Seq: (_key, node) => {
+      node.toString = tight;
+    },
+    Map: (_key, node) => {
+      node.toString = roomy;
+    },
+  });
   document.commentBefore = [
     ` Read from ${draft.file}. What it does and this file does not say is in comments, with its lines there.`,
     ...lines(draft.notes),
@@ -75,10 +93,20 @@ export function writeDraft(draft: Draft): string {
 /** One line where it fits, with nothing inside that has a comment; the rest by line. */
 function flow(node: Node, indent: number, before: number): void {
   if (!isMap(node) && !isSeq(node)) return;
-  if (!holdsComment(node) && !holdsLines(node) && indent + before + oneLine(node).length <= width && depthOf(node) <= 2) {
+  if (
+    !holdsComment(node) &&
+    !holdsLines(node) &&
+    indent + before + oneLine(node).length <= width &&
+    depthOf(node) <= 2
+  ) {
     node.flow = true;
     return;
   }
+  spread(node, indent);
+}
+
+/** By line, with what is inside in one line where it fits. */
+function spread(node: Collection, indent = 0): void {
   node.flow = false;
   for (const item of node.items) {
     if (isMap(item) || isSeq(item)) flow(item, indent + 2, 2);
@@ -88,6 +116,16 @@ function flow(node: Node, indent: number, before: number): void {
     }
   }
 }
+
+type Collection = YAMLMap<unknown, unknown> | YAMLSeq<unknown>;
+
+/** `[a, b]` and `{ a: b }`: lists have no spaces inside, and maps have. */
+const tight: YAMLSeq['toString'] = function (this: YAMLSeq, context, ...rest) {
+  return YAMLSeq.prototype.toString.call(this, context && { ...context, flowCollectionPadding: '' }, ...rest);
+};
+const roomy: YAMLMap['toString'] = function (this: YAMLMap, context, ...rest) {
+  return YAMLMap.prototype.toString.call(this, context && { ...context, flowCollectionPadding: ' ' }, ...rest);
+};
 
 function oneLine(node: Node): string {
   const copy = node.clone();
@@ -132,7 +170,10 @@ function filled(map: Record<string, unknown>): Record<string, unknown> {
 
 /** What all images have that are built of a Dockerfile. */
 function defaultsOf(images: readonly DraftImage[]): Record<string, string> {
-  const built = images.filter(({ mirror, source, dockerfile, context }) => mirror === undefined && (source ?? dockerfile ?? context) !== undefined);
+  const built = images.filter(
+    ({ mirror, source, dockerfile, context }) =>
+      mirror === undefined && (source ?? dockerfile ?? context) !== undefined,
+  );
   const files = built.map(({ dockerfile }) => dockerfile);
   const [first] = files;
   const counts = files.filter((file) => file === first).length;
@@ -143,7 +184,22 @@ function defaultsOf(images: readonly DraftImage[]): Record<string, string> {
 function imageMap(image: DraftImage, defaults: Record<string, string>): Record<string, unknown> {
   const { job, repository, mirror, source, context, target, args, secrets, mode, platforms, needs, tags, vars } = image;
   const dockerfile = image.dockerfile === defaults.dockerfile ? undefined : image.dockerfile;
-  return filled({ repository, job, mirror, source, context, dockerfile, target, args, secrets, mode, platforms, needs, tags, vars });
+  return filled({
+    repository,
+    job,
+    mirror,
+    source,
+    context,
+    dockerfile,
+    target,
+    args,
+    secrets,
+    mode,
+    platforms,
+    needs,
+    tags,
+    vars,
+  });
 }
 
 function groupMap({ job, images, source, script, vars }: DraftGroup): Record<string, unknown> {
@@ -163,5 +219,17 @@ function assetMap({ images, plain, deploy }: DraftAsset, all: readonly string[])
 }
 
 function workflowMap({ on, tags, vars, disable, exports, assets, jobs }: DraftWorkflow): Record<string, unknown> {
-  return { ...filled({ on, tags, vars, disable }), ...(exports === undefined ? {} : { exports }), ...filled({ assets, jobs }) };
+  return {
+    ...filled({ on, tags, vars, disable }),
+    ...(exports === undefined ? {} : { exports }),
+    ...filled({ assets, jobs }),
+  };
+}
+
+/** Values for the variables of the environment that a written config asks for: enough to check it where they are not set. */
+export function trialEnvironment(text: string): Record<string, string> {
+  const names = [...text.matchAll(/\$\{env:(\w+)\}/g)].flatMap(([, name]) => name ?? []);
+  return Object.fromEntries(
+    names.map((name) => [name, isRegistryName(name) ? 'registry.example' : name.toLowerCase()]),
+  );
 }
