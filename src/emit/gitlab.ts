@@ -22,7 +22,7 @@ export interface GitlabOptions extends ExtraJobs {
 
 const hosted: Machines<string[]> = { 'linux/arm64': ['saas-linux-small-arm64'] };
 
-const later: Later = { gitTag: '$CI_COMMIT_TAG', branch: '$CI_COMMIT_BRANCH', commit: '$CI_COMMIT_SHA' };
+const later: Later = { gitTag: '${CI_COMMIT_TAG}', branch: '${CI_COMMIT_BRANCH}', commit: '${CI_COMMIT_SHA}' };
 
 /** The project's own limit is an hour, which a large image takes. */
 const hours: Record<Job['kind'], string> = {
@@ -255,13 +255,14 @@ function needsOf(job: Job, workflow: PipelineWorkflow, names: GitlabNames): unkn
   });
 }
 
-/** `$$` is GitLab's way to write a dollar that begins no variable. */
-function variables(params: Record<string, string>): Record<string, string> {
+/** `$$` is GitLab's way to write a dollar that begins no variable; for `%NAME%`, also a variable to it, there is none but to expand nothing. */
+function variables(params: Record<string, string>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [
-      variableName(name),
-      providerValue(value, later, (literal) => literal.replaceAll('$', '$$$$')),
-    ]),
+    Object.entries(params).map(([name, value]) => {
+      const written = providerValue(value, later, (literal) => literal.replaceAll('$', '$$$$'));
+      const asItIs = /%[A-Za-z_]\w*%/.test(value) && providerValue(value, later, () => '') === '';
+      return [variableName(name), asItIs ? { value, expand: false } : written.replace(/^\$\{(\w+)\}$/, '$$$1')];
+    }),
   );
 }
 

@@ -17,16 +17,19 @@ export interface Entry {
  */
 const notPlain = /^([-+.]*\d[\w.,:+-]*|y|n|yes|no|on|off|true|false|null|~|=|<<|:.*|[-+]?\.(inf|nan))$/i;
 
-/** What a literal block can't hold as it is: lone line breaks of other kinds and control characters. */
+/** What is written as an escape: control characters and other kinds of line breaks. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const notLiteral = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufeff]/;
+const notPrintable = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\ufeff]/;
+
+/** What readers differ about in a literal block: white space at its beginning and lines of nothing else (Go's yaml.v3 panics at a lone tab). */
+const notLiteral = /^\s|\n[ \t]+(\n|$)/;
 
 const longestFlow = 100;
 
 function text(value: string): Scalar<string> {
   const scalar = new Scalar(value);
-  if (notLiteral.test(value) || notPlain.test(value)) scalar.type = 'QUOTE_DOUBLE';
-  else if (value.includes('\n')) scalar.type = 'BLOCK_LITERAL';
+  if (notPrintable.test(value) || notPlain.test(value)) scalar.type = 'QUOTE_DOUBLE';
+  else if (value.includes('\n')) scalar.type = notLiteral.test(value) ? 'QUOTE_DOUBLE' : 'BLOCK_LITERAL';
   return scalar;
 }
 
@@ -81,5 +84,11 @@ export function writeYaml(header: readonly string[], entries: readonly Entry[]):
       .map(remark)
       .join('\n');
   }
-  return document.toString({ lineWidth: 0, flowCollectionPadding: false, nullStr: '' });
+  return document.toString({
+    lineWidth: 0,
+    flowCollectionPadding: false,
+    nullStr: '',
+    // yaml 2.9 loses a line of nothing but a space when it folds double quotes over lines.
+    doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER,
+  });
 }
