@@ -1,26 +1,21 @@
 // `splitbuild ci rehearse`: runs a CircleCI pipeline on this machine, so that it can be tried before it is pushed.
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { findDockerClient } from '../engine/docker-client.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { type MachineConfig, type Machines, machineConfig, openMachines } from '../rehearse/builders.ts';
-import { type Repository, readRepository } from '../rehearse/checkout.ts';
-import { type Contexts, readContexts } from '../rehearse/contexts.ts';
-import type { Emit, RehearsalEvent } from '../rehearse/event.ts';
+import { readRepository } from '../rehearse/checkout.ts';
+import { readContexts } from '../rehearse/contexts.ts';
+import type { Emit } from '../rehearse/event.ts';
 import { expandPipeline } from '../rehearse/expand.ts';
-import { runJob } from '../rehearse/job.ts';
-import { maskValues } from '../rehearse/mask.ts';
 import { parsePipeline } from '../rehearse/parse.ts';
-import type { Rehearsal, RehearsalJob, Trigger } from '../rehearse/pipeline.ts';
+import { type Performance, perform, usesDocker } from '../rehearse/perform.ts';
+import type { RehearsalJob, Trigger } from '../rehearse/pipeline.ts';
 import { createReport } from '../rehearse/report.ts';
-import { requiredJobs, runWorkflow } from '../rehearse/run.ts';
 import { chooseWorkflow } from '../rehearse/select.ts';
-import { defaultShell } from '../rehearse/shell.ts';
-import { type GhCall, installers } from '../rehearse/tools.ts';
-import { createWorkspace } from '../rehearse/workspace.ts';
 import { formatDiagnostic } from '../report/diagnostic.ts';
 import { color, interruptSignal, loadConfig, printFailure } from './load.ts';
 
@@ -58,7 +53,16 @@ export async function rehearse(file: string, workflow: string | undefined, optio
     const opened = await openDocker(prepared.value.rehearsal.jobs, options, folder, signal);
     if (!opened.ok) return printFailure(opened.failure);
     machines = opened.value.machines;
-    return await perform(prepared.value, { options, limit: limit.value, folder, ...opened.value }, signal);
+    const { allowGh = false, dockerConfig, record, json, verbose = false } = options;
+    const show: Emit = json
+      ? (event) => void process.stdout.write(`${JSON.stringify(event)}\n`)
+      : createReport(process.stderr, { color: color(), verbose });
+    const chosen = { allowGh, dockerConfig, record, limit: limit.value };
+    const outcome = await perform(
+      { ...prepared.value, ...opened.value, ...chosen, folder, env: process.env, show, now: Date.now },
+      signal,
+    );
+    return outcome === 'success' ? 0 : outcome === 'failed' ? 1 : 130;
   } finally {
     await machines?.close();
     await rm(folder, { recursive: true, force: true });
@@ -84,12 +88,7 @@ function checkOptions({ jobs, branch, tag, dockerConfig }: RehearseOptions): Res
   return ok(Number(jobs));
 }
 
-interface Prepared {
-  rehearsal: Rehearsal;
-  trigger: Trigger;
-  repository: Repository;
-  contexts: Contexts;
-}
+type Prepared = Pick<Performance, 'rehearsal' | 'trigger' | 'repository' | 'contexts'>;
 
 /** Everything that can be wrong without running anything. */
 async function prepare(
@@ -133,14 +132,7 @@ async function prepare(
   return ok({ rehearsal: rehearsal.value, trigger, repository, contexts: contexts.value });
 }
 
-interface Docker {
-  machines: Machines;
-  /** The client that the steps get; undefined where there is none and no job needs one. */
-  dockerProgram: string | undefined;
-}
-
-const usesDocker = (job: RehearsalJob): boolean =>
-  job.machine || job.steps.some(({ kind }) => kind === 'remote-docker');
+type Docker = Pick<Performance, 'machines' | 'dockerProgram'>;
 
 async function openDocker(
   jobs: RehearsalJob[],
@@ -170,90 +162,6 @@ async function readMachineConfig(file = defaultConfig): Promise<Result<MachineCo
   if (file === defaultConfig && !existsSync(file)) return ok(undefined);
   const config = await loadConfig({ config: file, set: [] });
   return config.ok ? ok(machineConfig(config.value.builders, config.value.ci)) : config;
-}
-
-interface Performance extends Docker {
-  options: RehearseOptions;
-  limit: number;
-  folder: string;
-}
-
-async function perform(
-  { rehearsal, trigger, repository, contexts }: Prepared,
-  { options, limit, folder, machines, dockerProgram }: Performance,
-  signal: AbortSignal,
-): Promise<number> {
-  const { jobs, workflow } = rehearsal;
-  const mask = maskValues(
-    jobs.flatMap((job) => job.contexts.flatMap((name) => Object.values(contexts.get(name) ?? {}))),
-  );
-  const show: Emit = options.json
-    ? (event) => void process.stdout.write(`${JSON.stringify(event)}\n`)
-    : createReport(process.stderr, { color: color(), verbose: options.verbose ?? false });
-  const emit: Emit = (event) => show(masked(event, mask));
-  const recorded = (job: string, call: GhCall): void => {
-    const args = call.args.map(mask);
-    emit({ type: 'job-note', at: Date.now(), job, text: `gh ${args.join(' ')}: recorded, not run` });
-    if (options.record !== undefined) appendFileSync(options.record, `${JSON.stringify({ job, ...call, args })}\n`);
-  };
-  const started = Date.now();
-  const ref = `${trigger.ref.kind} ${trigger.ref.name}`;
-  const summary = jobs.map(({ name, requires }) => ({ name, requires: requires.map(({ job }) => job) }));
-  const notes = headNotes(jobs, contexts, options);
-  emit({ type: 'rehearsal-started', at: started, workflow, ref, jobs: summary, notes });
-  const required = requiredJobs(jobs);
-  const workspace = createWorkspace(join(folder, 'workspace'), (job) => required.get(job) ?? new Set());
-  const workflowId = randomUUID();
-  const end = await runWorkflow(
-    jobs,
-    {
-      limit,
-      now: Date.now,
-      skipped: (job, because) => emit({ type: 'job-skipped', at: Date.now(), job: job.name, because }),
-      run: (job) => {
-        const number = jobs.indexOf(job) + 1;
-        const secrets = Object.assign({}, ...job.contexts.map((name) => contexts.get(name) ?? {}));
-        const docker = usesDocker(job) ? machines.of(job.resourceClass) : undefined;
-        const own = { folder: join(folder, `job-${number}`), number, secrets, docker };
-        const shared = { trigger, workflowId, repository, workspace, dockerProgram, recorded, emit };
-        const { allowGh = false, dockerConfig } = options;
-        return runJob(job, { ...own, ...shared, allowGh, dockerConfig, env: process.env, now: Date.now }, signal);
-      },
-    },
-    signal,
-  );
-  emit({ type: 'rehearsal-finished', at: Date.now(), durationMs: Date.now() - started, ...end });
-  return end.outcome === 'success' ? 0 : end.outcome === 'failed' ? 1 : 130;
-}
-
-/** How a rehearsal differs from CircleCI, said once. */
-function headNotes(jobs: RehearsalJob[], contexts: Contexts, { allowGh }: RehearseOptions): string[] {
-  const missing = [...new Set(jobs.flatMap((job) => job.contexts))].filter((name) => !contexts.has(name));
-  const lame = jobs.some(
-    (job) => !job.approval && job.shell === undefined && defaultShell(job.image).join(' ') === 'sh -e',
-  );
-  return [
-    "steps run in this machine's shell: the images of the executors are not run",
-    `${installers.join(', ')} are not run: what the steps install has to be here`,
-    ...(allowGh ? [] : ['gh is not run: what it is asked for is recorded (--allow-gh runs it)']),
-    ...(lame
-      ? ["this machine's sh knows no pipefail: in images without bash, a failure inside a pipe goes unnoticed here"]
-      : []),
-    ...missing.map(
-      (name) => `context '${name}' is not given: its variables are not set (--contexts names a file of them)`,
-    ),
-  ];
-}
-
-function masked(event: RehearsalEvent, mask: (text: string) => string): RehearsalEvent {
-  switch (event.type) {
-    case 'step-output':
-      return { ...event, step: mask(event.step), line: mask(event.line) };
-    case 'step-failed':
-      return { ...event, step: mask(event.step), log: event.log.map(mask) };
-    default:
-      return event;
-  }
 }
 
 /** One line of --list. */

@@ -10,7 +10,7 @@ import type { ParsedPipeline } from './parse.ts';
 import type { RehearsalJob, Trigger } from './pipeline.ts';
 import { type JobCall, orderJobs, readCalls, workflowRuns } from './requires.ts';
 import type { Filters, WrittenMachine } from './schema.ts';
-import { type Expansion, expandSteps, texts } from './steps.ts';
+import { type Expansion, entryOf, expandSteps, texts } from './steps.ts';
 import { pipelineScope, type Scope, substitute } from './template.ts';
 
 export interface ExpandedWorkflow {
@@ -29,7 +29,7 @@ export interface ExpandedPipeline {
 export function expandPipeline({ file, written }: ParsedPipeline, trigger: Trigger): Result<ExpandedPipeline> {
   const problems = createProblems(file);
   const base = pipelineScope(trigger);
-  const own = bindParameters(
+  const bound = bindParameters(
     {
       what: 'the pipeline',
       declared: written.parameters,
@@ -39,12 +39,13 @@ export function expandPipeline({ file, written }: ParsedPipeline, trigger: Trigg
     },
     problems,
   );
-  const parameters = Object.entries(own).map(([name, value]) => [`pipeline.${name}`, value] as const);
+  const parameters = Object.entries(bound).map(([name, value]) => [`pipeline.${name}`, value] as const);
   const expansion: Expansion = {
     written,
     pipeline: { ...base, ...Object.fromEntries(parameters) },
     problems,
     within: [],
+    budget: { left: 20_000 },
   };
   const workflows = Object.keys(written.workflows).map((name) => expandWorkflow(name, expansion));
   checkUnused(
@@ -78,7 +79,7 @@ function expandJob(call: JobCall, expansion: Expansion): RehearsalJob | undefine
   if (options.type === 'approval') {
     return { ...common, approval: true, machine: false, environment: {}, workingDirectory: '~/project', steps: [] };
   }
-  const job = written.jobs[call.job];
+  const job = entryOf(written.jobs, call.job);
   if (!job) {
     problems.error('unknown-job', path, `there is no job '${call.job}'`, {
       at: 'key',
@@ -153,7 +154,7 @@ function readExecutor(
   const filled = substitute(given, path, scope, problems);
   const { name, ...args } = typeof filled === 'string' ? { name: filled } : { name: undefined, ...asMap(filled) };
   if (typeof name !== 'string') return undefined;
-  const executor = written.executors?.[name];
+  const executor = entryOf(written.executors, name);
   if (!executor) {
     problems.error(
       'unknown-executor',

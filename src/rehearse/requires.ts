@@ -58,7 +58,7 @@ export function readCalls(
       problems.error('job-type', [...callPath, 'type'], `jobs of type '${options.type}' are not rehearsed`);
     }
     const given = Object.fromEntries(
-      Object.entries(options).filter(([key]) => !(key in workflowJobShape) && key !== 'matrix'),
+      Object.entries(options).filter(([key]) => !Object.hasOwn(workflowJobShape, key) && key !== 'matrix'),
     );
     const requires = (options.requires ?? []).flatMap((one, at) =>
       readRequirement(one, [...callPath, 'requires', at], problems),
@@ -101,7 +101,7 @@ export function orderJobs(calls: JobCall[], problems: Problems): JobCall[] {
   const byName = new Map(calls.map((call) => [call.name, call]));
   const at = (call: JobCall, job: string): Path => {
     const index = (call.options.requires ?? []).findIndex(
-      (one) => one === job || (typeof one === 'object' && job in one),
+      (one) => one === job || (typeof one === 'object' && Object.hasOwn(one, job)),
     );
     const path = [...call.path, 'requires', index];
     return typeof call.options.requires?.[index] === 'object' ? [...path, job] : path;

@@ -102,6 +102,7 @@ export function nameOf(path: Path): string {
   const last = path.at(-1);
   if (last === undefined) return 'the file';
   if (typeof last === 'number') return `item ${last + 1} of '${path.at(-2)}'`;
-  const kind = singular[String(path.at(-2))];
+  const owner = String(path.at(-2));
+  const kind = Object.hasOwn(singular, owner) ? singular[owner] : undefined;
   return kind ? `${kind} '${last}'` : `'${last}'`;
 }

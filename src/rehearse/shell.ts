@@ -89,10 +89,11 @@ function send(group: number, signal: NodeJS.Signals | 0): boolean {
 }
 
 async function end(group: number): Promise<void> {
-  const deadline = Date.now() + patience;
+  const begun = Date.now();
   if (!send(group, 'SIGTERM')) return;
-  while (send(group, 0)) {
-    if (Date.now() > deadline) send(group, 'SIGKILL');
+  // Where nobody reaps them, the dead stay in their group: it is not waited for without end.
+  while (send(group, 0) && Date.now() - begun < patience + 1000) {
+    if (Date.now() - begun > patience) send(group, 'SIGKILL');
     await sleep(25);
   }
 }

@@ -16,6 +16,13 @@ export interface Expansion {
   problems: Problems;
   /** Commands that are being inlined, the outermost first. */
   within: string[];
+  /** Steps that may still be made: commands that call commands can make more than anybody runs. */
+  budget: { left: number };
+}
+
+/** What the file has under a name, and not what every object of JavaScript has. */
+export function entryOf<T>(map: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return map !== undefined && Object.hasOwn(map, name) ? map[name] : undefined;
 }
 
 export function expandSteps(steps: WrittenStep[], path: Path, scope: Scope, expansion: Expansion): Step[] {
@@ -23,7 +30,13 @@ export function expandSteps(steps: WrittenStep[], path: Path, scope: Scope, expa
 }
 
 function expandStep(step: WrittenStep, path: Path, scope: Scope, expansion: Expansion): Step[] {
-  const { problems, written } = expansion;
+  const { problems, written, budget } = expansion;
+  budget.left -= 1;
+  if (budget.left < 0) {
+    if (budget.left === -1)
+      problems.error('too-many-steps', path, 'with all commands put in, the file has too many steps');
+    return [];
+  }
   const [entry, ...more] = typeof step === 'string' ? [[step, undefined] as const] : Object.entries(step);
   if (!entry || more.length > 0) {
     problems.error('step', path, 'a step is one name, with its arguments indented below it', {
@@ -35,8 +48,7 @@ function expandStep(step: WrittenStep, path: Path, scope: Scope, expansion: Expa
   const at = typeof step === 'string' ? path : [...path, name];
   if (name === 'when' || name === 'unless') return expandConditional(name, raw, at, scope, expansion);
   // A command of the file hides a step of CircleCI's of the same name.
-  const command = written.commands?.[name];
-  if (command) return inline(name, raw, at, scope, expansion);
+  if (entryOf(written.commands, name)) return inline(name, raw, at, scope, expansion);
   if (toldSteps.includes(name)) {
     const args = substitute(raw, at, scope, problems);
     const path = asMap(args)?.path ?? asMap(args)?.key;
@@ -83,7 +95,7 @@ function expandConditional(
 
 function inline(name: string, raw: unknown, at: Path, scope: Scope, expansion: Expansion): Step[] {
   const { problems, written, within, pipeline } = expansion;
-  const command = written.commands?.[name];
+  const command = entryOf(written.commands, name);
   if (!command) return [];
   if (within.includes(name)) {
     const loop = [...within.slice(within.indexOf(name)), name].join(' → ');
