@@ -1,7 +1,6 @@
 // What a command of a CI step does to images: one discriminated union, made from the words of docker, git, skopeo and gh.
 import { posix } from 'node:path';
-import type { Call } from './shell-run.ts';
-import { resolvePath } from './shell-run.ts';
+import { type Call, resolvePath } from './shell-expand.ts';
 import { symbol } from './symbols.ts';
 
 export interface Build {

@@ -13,7 +13,7 @@ export function settingsOf(
 ): { ci: DraftCi; notes: Note[] } {
   const notes: Note[] = [];
   const makers = pieces.filter(({ origin }) => origin.kind === 'build' || origin.kind === 'script');
-  const classOf = ({ job }: Piece): string | undefined => executorOf(read, job.job).resource_class;
+  const classOf = ({ job }: Piece): string | undefined => job.resourceClass;
   const plain = (text: string | undefined): text is string => text !== undefined && !text.includes('<<');
   const usual = (list: readonly Piece[]): string | undefined => {
     const counts = new Map<string, number>();
@@ -31,7 +31,7 @@ export function settingsOf(
     ['linux/arm64', usual(native.filter(({ job }) => job.platform === 'linux/arm64'))],
   ];
   for (const [name, value] of classes) if (value !== undefined) ci.resourceClass[name] = value;
-  for (const piece of new Map(makers.map((one) => [one.job.job, one])).values()) {
+  for (const piece of new Map(makers.map((one) => [`${one.job.job} ${classOf(one)}`, one])).values()) {
     const own = classOf(piece);
     const expected =
       ci.resourceClass[

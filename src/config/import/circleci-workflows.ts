@@ -156,9 +156,9 @@ function triggersOf(workflow: Workflow, invocations: Invocation[], read: ReadPip
   const add = (trigger: Trigger): void => void found.set(JSON.stringify(trigger), trigger);
   for (const { filters } of invocations) {
     const { branches, tags } = filters;
-    for (const tag of (tags?.only ?? []).flatMap(toGlobs)) add({ tag });
     if (branches?.only) for (const branch of branches.only.flatMap(toGlobs)) add({ branch });
     else if (!ignoresAll(branches?.ignore)) add({});
+    for (const tag of (tags?.only ?? []).flatMap(toGlobs)) add({ tag });
   }
   // What is started by any push is started by one to a branch as well; tests of a pushed branch are no reason for another workflow.
   return [...found.values()];

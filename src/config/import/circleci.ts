@@ -6,14 +6,16 @@ import { settingsOf } from './circleci-settings.ts';
 import { type Invocation, type Run, readRuns } from './circleci-workflows.ts';
 import type { Draft, DraftWorkflow, Note } from './draft.ts';
 import { edgesOf } from './edges.ts';
-import { type Files, filesOf } from './files.ts';
-import { groupOwner, imagesOf, type Made, type MadeGroup } from './images.ts';
+import { filesOf } from './files.ts';
+import { groupOwner, groupsOf, type MadeGroup } from './groups.ts';
+import { identityOf, imagesOf, type Made } from './images.ts';
 import { type JobRun, runJob } from './job-run.ts';
 import { layerValues, type Value } from './layers.ts';
 import { piecesOf, type Started } from './pieces.ts';
 import { splitRegistry } from './references.ts';
 import { concrete, readable, symbolsOf } from './symbols.ts';
 import { createTemplates, type Templates } from './templates.ts';
+import { tagsOf, workflowOf } from './workflows.ts';
 
 export interface CircleciOptions {
   /** Path of the pipeline, for diagnostics and notes. */
@@ -22,15 +24,22 @@ export interface CircleciOptions {
   project?: string;
 }
 
-export function draftFromCircleci(text: string, options: CircleciOptions): Result<Draft> {
-  const read = readPipeline(text, options.file);
+export function draftFromCircleci(source: string, options: CircleciOptions): Result<Draft> {
+  const read = readPipeline(source, options.file);
   if (!read.ok) return read;
   const pipeline = read.value;
   const { all, runs } = startAll(pipeline, options.project);
-  const pieces = piecesOf(all);
-  const gitBranch = pieces.some(({ tag }) => symbolsOf(tag).some(({ name }) => name === 'branch'));
+  // Which image a job makes that nothing starts may be for its parameters to say.
+  const pieces = piecesOf(all).filter(
+    ({ key, run: started }) => started || symbolsOf(key).every(({ kind }) => kind !== 'param'),
+  );
+  const gitBranch = pieces.some(({ tag, origin }) =>
+    /\uE003(branch|CIRCLE_BRANCH)\uE001/.test(`${tag}${JSON.stringify(origin)}`),
+  );
   const templates = createTemplates(gitBranch);
-  const { images, groups } = imagesOf(pieces, templates);
+  const identity = identityOf(pieces);
+  const images = imagesOf(pieces, identity, templates);
+  const groups = groupsOf(images, identity, templates);
   if (images.length === 0) return fail({ kind: 'diagnostics', diagnostics: [noImages(pipeline)] });
 
   const edges = edgesOf(all, images, groups);
@@ -42,6 +51,11 @@ export function draftFromCircleci(text: string, options: CircleciOptions): Resul
   const notes: Note[] = [...settings.notes, ...files.notes];
   const tags = tagsOf(images, runs, templates);
   const workflows = runs.map((run) => workflowOf(run, images, tags, files, all, kept, pipeline));
+  const said = new Set<string>();
+  for (const workflow of workflows) {
+    workflow.notes = workflow.notes.filter(({ line, text }) => !said.has(`${line} ${text}`));
+    for (const { line, text } of workflow.notes) said.add(`${line} ${text}`);
+  }
   const vars = variablesOf(images, groups, workflows, templates, all);
   for (const name of templates.unknowns()) {
     vars[name] = 'unknown';
@@ -131,100 +145,6 @@ function keptJobs(read: ReadPipeline, all: readonly Started[]): string[] {
   );
   const started = new Set(all.flatMap(({ job, run }) => (run ? [job.job] : [])));
   return Object.keys(read.pipeline.jobs).filter((name) => started.has(name) && !busy.has(name));
-}
-
-/** Tags of each image in each run, in the order in which they are pushed. */
-function tagsOf(images: readonly Made[], runs: readonly Run[], templates: Templates): Map<Run, Map<string, string[]>> {
-  return new Map(
-    runs.map((run) => [
-      run,
-      new Map(
-        images.flatMap(({ image, pieces }): [string, string[]][] => {
-          const own = pieces
-            .filter((piece) => piece.run === run)
-            .map((piece) => templates.toText(piece.tag, piece.job.params));
-          return own.length > 0 ? [[image.name, [...new Set(own)]]] : [];
-        }),
-      ),
-    ]),
-  );
-}
-
-function workflowOf(
-  run: Run,
-  images: readonly Made[],
-  tags: Map<Run, Map<string, string[]>>,
-  files: Files,
-  all: readonly Started[],
-  kept: readonly string[],
-  read: ReadPipeline,
-): DraftWorkflow {
-  const own = tags.get(run) ?? new Map<string, string[]>();
-  const saved = files.byRun.get(run.name);
-  const workflow: DraftWorkflow = {
-    name: run.name,
-    on: run.on,
-    vars: {},
-    tags: [],
-    disable: [],
-    assets: [...(saved?.assets ?? [])],
-    jobs: [],
-    notes: [],
-  };
-  const counts = new Map<string, number>();
-  for (const [name, list] of own) {
-    const image = images.find((one) => one.image.name === name);
-    if (image && fixedTags(name, tags)) image.image.tags = list;
-    else counts.set(list.join('\0'), (counts.get(list.join('\0')) ?? 0) + 1);
-  }
-  const usual = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
-  workflow.tags = usual?.split('\0') ?? [...own.values()][0] ?? [];
-  for (const [name, list] of own) {
-    const image = images.find((one) => one.image.name === name);
-    if (!image || image.image.tags || sameSet(list, workflow.tags)) continue;
-    const line = image.pieces.find((piece) => piece.run === run)?.line ?? run.line;
-    image.image.notes.push({ line, text: `pushed as ${list.join(', ')} in workflow ${run.name}` });
-  }
-  if (own.size > 0) workflow.disable = images.map(({ image }) => image.name).filter((name) => !own.has(name));
-  const exported = files.exports.map(({ image }) => image);
-  const ownExports = exported.filter((name) => saved?.exports.has(name));
-  if (own.size > 0 && ownExports.length < exported.filter((name) => own.has(name)).length)
-    workflow.exports = ownExports;
-  const present = all.filter((one) => one.run === run);
-  workflow.jobs = [...new Set(present.map(({ job }) => job.job).filter((name) => kept.includes(name)))];
-  const building = present.filter(({ job }) => job.outputs.length > 0);
-  for (const { job } of present) {
-    const { invocation } = job;
-    if (invocation.isApproval)
-      workflow.notes.push({ line: invocation.line, text: `${invocation.name} waits for an approval` });
-    else if (!read.pipeline.jobs[invocation.job])
-      workflow.notes.push({ line: invocation.line, text: `job ${invocation.job} is not in this file` });
-    if (!workflow.jobs.includes(invocation.job)) continue;
-    const waiting = building
-      .filter((other) => other.job.invocation.requires.includes(invocation.name))
-      .map((other) => other.job.invocation.name);
-    if (waiting.length > 0)
-      workflow.notes.push({
-        line: invocation.line,
-        text: `${waiting.join(', ')} ${waiting.length > 1 ? 'wait' : 'waits'} for ${invocation.name}`,
-      });
-  }
-  return workflow;
-}
-
-/** Whether an image has tags of its own, the same in every run and no other's: a mirror that keeps its version. */
-function fixedTags(name: string, tags: Map<Run, Map<string, string[]>>): boolean {
-  const own = [...tags.values()].flatMap((byImage) =>
-    byImage.has(name) ? [(byImage.get(name) ?? []).join('\0')] : [],
-  );
-  const others = [...tags.values()].flatMap((byImage) =>
-    [...byImage].flatMap(([other, list]) => (other === name ? [] : [list.join('\0')])),
-  );
-  return new Set(own).size === 1 && others.length > 0 && !others.includes(own[0] ?? '') && !/\$/.test(own[0] ?? '');
-}
-
-function sameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((one) => b.includes(one));
 }
 
 /** Puts the values of parameters that became variables where they belong; gives those of the file. */

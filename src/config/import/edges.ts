@@ -1,5 +1,6 @@
 // What an image is built on, as the jobs say it: by what they require, through jobs that only join or test, and by what they pull.
-import type { Made, MadeGroup } from './images.ts';
+import type { MadeGroup } from './groups.ts';
+import type { Made } from './images.ts';
 import type { Piece, Started } from './pieces.ts';
 import { splitArch, splitReference } from './references.ts';
 import { concrete } from './symbols.ts';

@@ -1,11 +1,11 @@
 // From pieces to the images and groups of a draft: where each is built from, with what, and for which platforms.
 import { posix } from 'node:path';
 import type { Build } from './acts.ts';
-import type { DraftGroup, DraftImage, Note } from './draft.ts';
+import type { DraftImage, Note } from './draft.ts';
 import type { JobRun } from './job-run.ts';
 import type { Piece } from './pieces.ts';
 import { splitArch, splitReference, splitRegistry } from './references.ts';
-import { concrete, readable } from './symbols.ts';
+import { readable } from './symbols.ts';
 import { joinLegs, type TemplateContext, type Templates } from './templates.ts';
 
 export interface Made {
@@ -14,22 +14,17 @@ export interface Made {
   pieces: Piece[];
 }
 
-export interface MadeGroup {
-  group: DraftGroup;
-  /** Jobs that run its script. */
-  jobs: Set<string>;
-}
+/** Of a job's parameters those that say which image it makes, by the job's name. */
+export type Identity = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Builds one draft image of the pieces of each repository, in the order in which they come. */
-export function imagesOf(pieces: readonly Piece[], templates: Templates): { images: Made[]; groups: MadeGroup[] } {
+export function imagesOf(pieces: readonly Piece[], identity: Identity, templates: Templates): Made[] {
   const keys = [...new Set(pieces.filter(({ origin }) => origin.kind !== 'again').map(({ key }) => key))];
   const names = namesOf(keys);
-  const identity = identityOf(pieces);
-  const images = keys.map((key): Made => {
+  return keys.map((key): Made => {
     const own = pieces.filter((piece) => piece.key === key);
     return { key, pieces: own, image: imageOf(names.get(key) ?? key, own, identity, templates) };
   });
-  return { images, groups: groupsOf(images, identity, templates) };
 }
 
 /** The last component of each repository, or more of it where two have the same. */
@@ -53,7 +48,7 @@ function namesOf(keys: readonly string[]): Map<string, string> {
 }
 
 /** Parameters that say which image a job makes, where one job makes several. */
-function identityOf(pieces: readonly Piece[]): Map<string, Set<string>> {
+export function identityOf(pieces: readonly Piece[]): Identity {
   const found = new Map<string, Set<string>>();
   for (const job of new Set(pieces.map((piece) => piece.job.job))) {
     const byKey = new Map<string, Piece[]>();
@@ -72,12 +67,7 @@ function identityOf(pieces: readonly Piece[]): Map<string, Set<string>> {
   return found;
 }
 
-function contextOf(
-  piece: Piece,
-  owner: string,
-  identity: Map<string, Set<string>>,
-  job: JobRun = piece.job,
-): TemplateContext {
+export function contextOf(piece: Piece, owner: string, identity: Identity, job: JobRun = piece.job): TemplateContext {
   const tags = job.outputs.flatMap(({ reference }) => splitReference(reference).tag ?? []);
   return {
     job,
@@ -90,7 +80,7 @@ function contextOf(
   };
 }
 
-function imageOf(name: string, pieces: Piece[], identity: Map<string, Set<string>>, templates: Templates): DraftImage {
+function imageOf(name: string, pieces: Piece[], identity: Identity, templates: Templates): DraftImage {
   const makers = pieces.filter(({ origin }) => origin.kind !== 'again');
   const [first] = makers;
   const { registry: _registry, path } = splitRegistry(first?.key ?? name);
@@ -124,7 +114,7 @@ function imageOf(name: string, pieces: Piece[], identity: Map<string, Set<string
 }
 
 /** `hysds_base` of `build-hysds_base-amd64`: what stands in the names of its jobs, if that speaks of its images. */
-function jobName(job: string, images: readonly string[]): string | undefined {
+export function jobName(job: string, images: readonly string[]): string | undefined {
   const inner = /^build[-_](.+)$/.exec(job)?.[1];
   if (inner === undefined) return undefined;
   const base = splitArch(inner)?.rest ?? inner;
@@ -133,12 +123,7 @@ function jobName(job: string, images: readonly string[]): string | undefined {
   return /^[A-Za-z0-9_-]+$/.test(base) ? base : undefined;
 }
 
-function fillFromBuild(
-  image: DraftImage,
-  makers: Piece[],
-  identity: Map<string, Set<string>>,
-  templates: Templates,
-): void {
+function fillFromBuild(image: DraftImage, makers: Piece[], identity: Identity, templates: Templates): void {
   const [first] = makers;
   /** One for each platform, of one run. */
   const legs = makers.filter(
@@ -237,80 +222,4 @@ export function placeOf(path: string, job: JobRun): Place {
   const clone = job.clones.findLast(({ folder }) => path === folder || path.startsWith(`${folder}/`));
   if (!clone) return { path: path.slice(1) };
   return { source: `${clone.url}#${clone.ref ?? 'HEAD'}`, path: path.slice(clone.folder.length + 1) };
-}
-
-function groupsOf(images: readonly Made[], identity: Map<string, Set<string>>, templates: Templates): MadeGroup[] {
-  const byJob = new Map<string, { members: Made[]; pieces: Piece[] }>();
-  for (const made of images) {
-    const scripted = made.pieces.filter(({ origin }) => origin.kind === 'script');
-    const [first] = scripted;
-    if (!first || made.pieces.some(({ origin }) => origin.kind === 'build')) continue;
-    // Legs of one image are of one group: the name without the platform's.
-    const id = groupId(first);
-    const group = byJob.get(id) ?? { members: [], pieces: [] };
-    byJob.set(id, { members: [...group.members, made], pieces: [...group.pieces, ...scripted] });
-  }
-  return [...byJob.values()].map(({ members, pieces }): MadeGroup => {
-    const [first] = pieces;
-    const names = members.map(({ image }) => image.name);
-    const job = jobName(first?.job.job ?? '', names);
-    const family = splitRegistry(first?.key ?? '').path.split('/')[0] ?? '';
-    const base = job ?? splitArch(first?.job.invocation.name ?? '')?.rest ?? first?.job.invocation.name ?? 'group';
-    const name = base.startsWith(`${family}_`) || base.startsWith(`${family}-`) ? base.slice(family.length + 1) : base;
-    const group: DraftGroup = { name, images: names, script: '', vars: {}, notes: [] };
-    if (job !== undefined && job !== name) group.job = job;
-    // Names in CI jobs are one for each: a group's is what its jobs are called.
-    for (const { image } of members) {
-      delete image.job;
-      if (image.name === (group.job ?? name)) image.job = `${image.name}-image`;
-    }
-    const legs = pieces.filter(
-      (piece, index) =>
-        piece.run === first?.run &&
-        pieces.findIndex((other) => other.run === piece.run && other.job.platform === piece.job.platform) === index,
-    );
-    const texts = legs.flatMap((piece) => {
-      if (piece.origin.kind !== 'script') return [];
-      const { words, product, cwd } = piece.origin;
-      const context = { ...contextOf(piece, groupOwner(name), identity), product };
-      const script = words
-        .map((command) => command.map((word) => quote(templates.toTemplate(word, context))).join(' '))
-        .join(' && ');
-      const place = placeOf(cwd, piece.job);
-      const source = place.source === undefined ? undefined : templates.toTemplate(place.source, context);
-      const folder = place.source === undefined && place.path !== '' ? `cd ${place.path} && ` : '';
-      return [
-        {
-          text: folder + script,
-          source: source && place.path ? `${source}:${place.path}` : source,
-          platform: piece.platforms[0] ?? '',
-          line: piece.line,
-        },
-      ];
-    });
-    const [one] = texts;
-    group.script = joinLegs(texts) ?? one?.text ?? '';
-    const other = texts.find(({ text }) => text !== one?.text);
-    if (other && joinLegs(texts) === undefined)
-      group.notes.push({ line: other.line, text: `for ${other.platform} the script is ${other.text}` });
-    if (one?.source !== undefined) group.source = one.source;
-    return { group, jobs: new Set(pieces.map((piece) => piece.job.job)) };
-  });
-}
-
-/** The owner of a group's variables: an image may have the same name. */
-export function groupOwner(name: string): string {
-  return `group ${name}`;
-}
-
-/** A script's group: the job's name without a platform, and the parameters that tell its images apart. */
-function groupId({ job }: Piece): string {
-  const script = job.outputs.flatMap(({ origin }) =>
-    origin.kind === 'script' ? [origin.words.map(([name]) => name).join()] : [],
-  )[0];
-  return `${splitArch(job.job)?.rest ?? job.job}\0${script}\0${splitArch(concrete(job.invocation.name, job.params))?.rest ?? job.invocation.name}`;
-}
-
-function quote(word: string): string {
-  return /^[\w./:=@%+,${}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -5,8 +5,9 @@ import type { ReadPipeline } from './circleci-schema.ts';
 import { executorOf, fillIn, jobLookup, readSteps } from './circleci-steps.ts';
 import type { Invocation, Trigger } from './circleci-workflows.ts';
 import { splitReference } from './references.ts';
-import { quotedParts } from './shell.ts';
-import { type Call, expandWord, type Machine, runShell } from './shell-run.ts';
+import { type Call, expandWord, type Machine } from './shell-expand.ts';
+import { runShell } from './shell-run.ts';
+import { quotedParts } from './shell-words.ts';
 import { concrete, hasSymbol, symbol } from './symbols.ts';
 
 export type Origin =
@@ -39,6 +40,8 @@ export interface JobRun {
   params: Record<string, string>;
   /** Of its machine. */
   platform: string;
+  /** Undefined where it names none. */
+  resourceClass?: string;
   clones: Extract<Act, { kind: 'clone' }>[];
   outputs: Output[];
   pulls: string[];
@@ -62,7 +65,11 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
   const [owner, repository] = project?.split('/') ?? [];
   const literal = on.branch !== undefined && !/[*?[]/.test(on.branch);
   const env = new Map([
-    ['CIRCLE_BRANCH', on.tag !== undefined ? '' : literal ? (on.branch ?? '') : symbol('config', 'branch')],
+    // A branch that is known stays a symbol as well: what is made of it is the same on another one.
+    [
+      'CIRCLE_BRANCH',
+      on.tag !== undefined ? '' : literal ? symbol('param', 'CIRCLE_BRANCH') : symbol('config', 'branch'),
+    ],
     ['CIRCLE_TAG', on.tag === undefined ? '' : symbol('config', 'gitTag')],
     ['CIRCLE_SHA1', symbol('config', 'commit')],
     ...(owner === undefined ? [] : [['CIRCLE_PROJECT_USERNAME', owner] as const]),
@@ -87,6 +94,7 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
       expandWord(quotedParts(fillIn(value, fill)), machine).join(' '),
     ]),
   );
+  if (literal && on.branch !== undefined) params.CIRCLE_BRANCH = on.branch;
   const executor = executorOf(read, job);
   const lookup = jobLookup(read, params, env);
   const resourceClass = concrete(fillIn(executor.resource_class ?? '', lookup), params);
@@ -100,6 +108,7 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
     invocation,
     params,
     platform,
+    ...(resourceClass === '' ? {} : { resourceClass }),
     clones: [],
     outputs: [],
     pulls: [],

@@ -54,7 +54,10 @@ export function createTemplates(gitBranch: boolean): Templates {
     nameOf,
     uses: () => [...found.values()],
     unknowns: () => [...unknown],
-    toText: (text, params) => replaceSymbols(concrete(text, params).replaceAll('$', '$$$$'), left),
+    toText: (text, params) =>
+      replaceSymbols(concrete(text, params).replaceAll('$', '$$$$'), (kind, name) =>
+        left(kind === 'param' ? 'output' : kind, name),
+      ),
     toTemplate: (text, { job, owner, tags, identity, product }) => {
       let result = text.replaceAll('$', '$$$$');
       if (product !== undefined && text === splitReference(product).tag && symbolsOf(text).length > 0)
@@ -65,7 +68,7 @@ export function createTemplates(gitBranch: boolean): Templates {
           ...(isLeg ? [{ text: full, by: '${archTag}' }] : []),
           { text: rest, by: '${tag}' },
         ])
-        .filter((one) => symbolsOf(one.text).length > 0)
+        .filter((one) => symbolsOf(one.text).length > 0 || one.by === '${archTag}')
         .sort((a, b) => b.text.length - a.text.length);
       for (const one of known) result = result.replaceAll(one.text, one.by);
       result = replaceSymbols(result, (kind, name) =>
@@ -73,6 +76,7 @@ export function createTemplates(gitBranch: boolean): Templates {
       );
       return replaceSymbols(result, (kind, name) => {
         if (kind !== 'param') return left(kind, name);
+        if (name === 'CIRCLE_BRANCH') return '${branch}';
         found.set(`${name}\0${owner}`, { name, owner });
         return `\${${nameOf(name)}}`;
       });
