@@ -38,7 +38,10 @@ export async function readRepository(folder: string, exact: boolean): Promise<Re
 /** Copies it into a folder, which must be empty or absent, as at CircleCI; gives why it could not. */
 export async function checkOut(repository: Repository, to: string): Promise<string | undefined> {
   await mkdir(to, { recursive: true });
-  if ((await readdir(to)).length > 0) return `there is something at ${to} already, and it is no git repository`;
+  const there = await readdir(to);
+  // CircleCI fetches what it has checked out already, which changes nothing here.
+  if (there.includes('.git')) return undefined;
+  if (there.length > 0) return `there is something at ${to} already, and it is no git repository`;
   const { folder, isGit, commit, origin } = repository;
   const listed = isGit
     ? await git(folder, 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '.')

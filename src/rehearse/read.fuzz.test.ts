@@ -79,7 +79,7 @@ test('a word replaced by another', () => {
         read(text);
       },
     ),
-    { numRuns: 1500 },
+    { numRuns: 400 },
   );
 });
 
