@@ -239,7 +239,7 @@ function secretsOf({ parts }: ScriptStep, job: Job): Record<string, string> | un
   }
   const secrets = Object.fromEntries([...names].map((name) => [name, `\${{ secrets.${name} }}`]));
   // The run's own token reaches releases of this repository; a release elsewhere needs one of the user's.
-  if (job.kind === 'deploy') secrets.GH_TOKEN = '${{ secrets.GH_TOKEN || github.token }}';
+  if (job.kind === 'deploy') secrets.GH_TOKEN = '${{ secrets.GH_TOKEN || secrets.GIT_OAUTH_TOKEN || github.token }}';
   return Object.keys(secrets).length > 0 ? secrets : undefined;
 }
 

@@ -46,6 +46,7 @@ export function sharesPipeline(workflow: PipelineWorkflow, { workflows }: Pipeli
   return workflows.some(
     (other) =>
       other !== workflow &&
+      other.jobs.length > 0 &&
       (every(workflow) ||
         every(other) ||
         (workflow.on.branch !== undefined && workflow.on.branch === other.on.branch) ||
@@ -57,7 +58,14 @@ export function sharesPipeline(workflow: PipelineWorkflow, { workflows }: Pipeli
 export function settingsNeeded(pipeline: Pipeline): string[] {
   const lines: string[] = [];
   const jobs = pipeline.workflows.flatMap((workflow) => workflow.jobs);
-  const secrets = [...new Set(jobs.flatMap((job) => job.secrets).map(variableName))];
+  const logins = jobs.some(({ steps }) => steps.some((step) => step.kind === 'script' && step.parts?.uses === 'login'));
+  const secrets = [
+    ...new Set([
+      ...jobs.flatMap((job) => job.secrets).map(variableName),
+      ...(logins ? ['DOCKER_USERNAME', 'DOCKER_PASSWORD'] : []),
+      ...(jobs.some(({ kind }) => kind === 'deploy') ? ['GH_TOKEN'] : []),
+    ]),
+  ];
   if (secrets.length > 0) lines.push(`CI/CD variables to set in the project: ${secrets.join(', ')}`);
   const scheduled = pipeline.workflows.filter(({ on }) => on.schedule !== undefined);
   for (const { name, on } of scheduled) {

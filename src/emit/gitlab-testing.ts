@@ -1,5 +1,40 @@
-// Reads a .gitlab-ci.yml back as GitLab does, for tests: jobs extended, references followed, variables expanded.
+// For tests: small pipelines for GitLab, and a reader of .gitlab-ci.yml that does as GitLab: jobs extended, references followed, variables expanded.
 import { parseDocument, visit } from 'yaml';
+import { emitGitlab, type GitlabOptions } from './gitlab.ts';
+import type { Job, Pipeline } from './pipeline.ts';
+
+export const bare: GitlabOptions = { header: [], image: 'docker:27-git', tags: {}, jobs: {}, extraJobs: {} };
+
+export function emitted(pipeline: Pipeline, given = bare): string {
+  const text = emitGitlab(pipeline, given);
+  if (!text.ok) throw new Error(JSON.stringify(text.failure));
+  return text.value;
+}
+
+export function job(name: string, more: Partial<Job> = {}): Job {
+  const step = { kind: 'script' as const, name: `do ${name}`, script: `echo ${name}` };
+  return {
+    name,
+    title: name,
+    kind: 'publish',
+    large: false,
+    needs: [],
+    params: {},
+    secrets: [],
+    steps: [step],
+    tasks: [],
+    ...more,
+  };
+}
+
+export type On = Pipeline['workflows'][number]['on'];
+
+export function workflows(jobs: Record<string, Job[]>, on: Record<string, On> = {}): Pipeline {
+  return {
+    family: 'f',
+    workflows: Object.entries(jobs).map(([name, jobs]) => ({ name, on: on[name] ?? { branch: name }, jobs })),
+  };
+}
 
 export interface ReadJob {
   needs: string[];

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 import { parse, parseDocument } from 'yaml';
 import { emitGitlab, type GitlabOptions } from './gitlab.ts';
 import { gitlabNames } from './gitlab-names.ts';
-import { readGitlab } from './gitlab-testing.ts';
+import { bare, emitted, job, readGitlab, workflows } from './gitlab-testing.ts';
 import type { Job, Pipeline } from './pipeline.ts';
 import { machines, pipelines } from './pipeline-arbitrary.ts';
 import { variableName } from './steps.ts';
@@ -22,39 +22,6 @@ const options: GitlabOptions = {
   jobs: { lint: { stage: 'test', needs: ['build-docs-manifest'], script: ['echo lint'] } },
   extraJobs: { develop: ['lint'] },
 };
-const bare: GitlabOptions = { header: [], image: 'docker:27-git', tags: {}, jobs: {}, extraJobs: {} };
-
-function emitted(pipeline: Pipeline, given = bare): string {
-  const text = emitGitlab(pipeline, given);
-  if (!text.ok) throw new Error(JSON.stringify(text.failure));
-  return text.value;
-}
-
-function job(name: string, more: Partial<Job> = {}): Job {
-  const step = { kind: 'script' as const, name: `do ${name}`, script: `echo ${name}` };
-  return {
-    name,
-    title: name,
-    kind: 'publish',
-    large: false,
-    needs: [],
-    params: {},
-    secrets: [],
-    steps: [step],
-    tasks: [],
-    ...more,
-  };
-}
-
-type On = Pipeline['workflows'][number]['on'];
-
-function workflows(jobs: Record<string, Job[]>, on: Record<string, On> = {}): Pipeline {
-  return {
-    family: 'f',
-    workflows: Object.entries(jobs).map(([name, jobs]) => ({ name, on: on[name] ?? { branch: name }, jobs })),
-  };
-}
-
 const text = emitted(example, options);
 
 test('the file is what a person would write', async () => {
@@ -205,42 +172,6 @@ test('any pipeline keeps its jobs, what they need, their parameters and scripts'
     }),
     { numRuns: 100 },
   );
-});
-
-describe('rules', () => {
-  const source = '$CI_PIPELINE_SOURCE';
-  test.each<[On, string[]]>([
-    [{}, [`${source} == "push" || ${source} == "web"`]],
-    [{ branch: 'main' }, [`$CI_COMMIT_BRANCH == "main" && ${source} != "schedule"`]],
-    [{ branch: 'a"/b' }, [`$CI_COMMIT_BRANCH =~ /^a"\\/b$/ && ${source} != "schedule"`]],
-    [{ tag: 'v6.*' }, ['$CI_COMMIT_TAG =~ /^v6\\..*$/']],
-    [{ tag: 'v6.0' }, ['$CI_COMMIT_TAG == "v6.0"']],
-    [{ tag: '/^v\\d+$/' }, ['$CI_COMMIT_TAG =~ /^v\\d+$/']],
-    [{ tag: 'v?/*' }, ['$CI_COMMIT_TAG =~ /^v.\\/.*$/']],
-    [{ schedule: '0 4 * * *' }, [`${source} == "schedule"`]],
-  ])('of %j', (on, rules) => {
-    expect(readGitlab(emitted(workflows({ w: [job('a')] }, { w: on }))).get('a')?.rules).toEqual(rules);
-  });
-
-  test('of two schedules, which only a variable tells apart', () => {
-    const file = emitted(
-      workflows({ a: [job('x')], b: [job('y')] }, { a: { schedule: '0 4 * * *' }, b: { schedule: '0 5 * * 0' } }),
-    );
-    expect(readGitlab(file).get('y')?.rules).toEqual([`${source} == "schedule" && $WORKFLOW == "b"`]);
-    expect(file).toContain(
-      '# Pipeline schedule to set in the project: 0 5 * * 0, with the variable WORKFLOW = b (workflow b)',
-    );
-  });
-});
-
-test('workflows that may run in one pipeline name their images apart', () => {
-  const run = (on: Record<string, On>): unknown[] =>
-    [...readGitlab(emitted(workflows({ a: [job('x')], b: [job('x')] }, on))).values()].map(
-      ({ params }) => params.RUN_ID,
-    );
-  expect(run({ a: { branch: 'main' }, b: { tag: 'v*' } })).toEqual(['42', '42']);
-  expect(run({ a: { branch: 'main' }, b: {} })).toEqual(['42-a', '42-b']);
-  expect(run({ a: { tag: 'v1*' }, b: { tag: 'v*' } })).toEqual(['42-a', '42-b']);
 });
 
 test('a job of two workflows is written once, with what differs in each', () => {

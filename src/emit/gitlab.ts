@@ -148,17 +148,19 @@ function daemonImage(image: string): string {
 }
 
 function rules({ pipeline, names }: Scene): Entry[] {
-  return pipeline.workflows.map((workflow) => {
-    const variables = sharesPipeline(workflow, pipeline)
-      ? { RUN_ID: `$CI_PIPELINE_ID-${slug(workflow.name)}` }
-      : undefined;
-    return {
-      key: names.template(ruleKey(workflow.name)),
-      value: { rules: rulesOf(workflow, pipeline), variables },
-      comment: variables ? 'Other workflows may run in the same pipeline.' : undefined,
-      apart: true,
-    };
-  });
+  return pipeline.workflows
+    .filter(({ jobs }) => jobs.length > 0)
+    .map((workflow) => {
+      const variables = sharesPipeline(workflow, pipeline)
+        ? { RUN_ID: `$CI_PIPELINE_ID-${slug(workflow.name)}` }
+        : undefined;
+      return {
+        key: names.template(ruleKey(workflow.name)),
+        value: { rules: rulesOf(workflow, pipeline), variables },
+        comment: variables ? 'Other workflows may run in the same pipeline.' : undefined,
+        apart: true,
+      };
+    });
 }
 
 function waitsForDeploy({ workflows }: Pipeline): boolean {
