@@ -11,7 +11,7 @@ import { groupOwner, groupsOf, type MadeGroup } from './groups.ts';
 import { identityOf, imagesOf, type Made } from './images.ts';
 import { type JobRun, runJob } from './job-run.ts';
 import { layerValues, type Value } from './layers.ts';
-import { piecesOf, type Started } from './pieces.ts';
+import { type Piece, piecesOf, type Started } from './pieces.ts';
 import { splitRegistry } from './references.ts';
 import { concrete, readable, symbolsOf } from './symbols.ts';
 import { createTemplates, type Templates } from './templates.ts';
@@ -34,7 +34,7 @@ export function draftFromCircleci(source: string, options: CircleciOptions): Res
     ({ key, run: started }) => started || symbolsOf(key).every(({ kind }) => kind !== 'param'),
   );
   const gitBranch = pieces.some(({ tag, origin }) =>
-    /\uE003(branch|CIRCLE_BRANCH)\uE001/.test(`${tag}${JSON.stringify(origin)}`),
+    /(config\uE003branch|CIRCLE_BRANCH)\uE001/.test(`${tag}${JSON.stringify(origin)}`),
   );
   const templates = createTemplates(gitBranch);
   const identity = identityOf(pieces);
@@ -46,7 +46,7 @@ export function draftFromCircleci(source: string, options: CircleciOptions): Res
   for (const { image } of images) image.needs = edges.get(image.name) ?? [];
   const files = filesOf(all, images, templates);
   const platforms = inOrder([...new Set(images.flatMap(({ image }) => image.platforms))]);
-  const kept = keptJobs(pipeline, all);
+  const kept = keptJobs(pipeline, all, pieces);
   const settings = settingsOf(pipeline, all, pieces, kept);
   const notes: Note[] = [...settings.notes, ...files.notes];
   const tags = tagsOf(images, runs, templates);
@@ -112,9 +112,10 @@ function startAll(read: ReadPipeline, project: string | undefined): { all: Start
     return runJob(read, invocation, { on: {}, ...situation });
   };
   const byName = new Map(Object.keys(read.pipeline.jobs).map((name) => [name, alone(name)]));
-  const matters = (job: JobRun | undefined): boolean =>
-    job !== undefined && (job.outputs.length > 0 || job.saves.length > 0 || job.uploads.length > 0);
-  const runs = readRuns(read, (name) => matters(byName.get(name)));
+  const runs = readRuns(read, (name) => {
+    const job = byName.get(name);
+    return job !== undefined && matters(job);
+  });
   const all = runs.flatMap((run) =>
     run.invocations.map(
       (invocation): Started => ({ run, job: runJob(read, invocation, { on: run.on, ...situation }) }),
@@ -136,13 +137,16 @@ function noImages(read: ReadPipeline): Diagnostic {
   };
 }
 
+function matters({ outputs, saves, uploads }: JobRun): boolean {
+  return outputs.length > 0 || saves.length > 0 || uploads.length > 0;
+}
+
 /** Jobs that do nothing to images and are started by some workflow. */
-function keptJobs(read: ReadPipeline, all: readonly Started[]): string[] {
-  const busy = new Set(
-    all
-      .filter(({ job }) => job.outputs.length > 0 || job.saves.length > 0 || job.uploads.length > 0)
-      .map(({ job }) => job.job),
-  );
+function keptJobs(read: ReadPipeline, all: readonly Started[], pieces: readonly Piece[]): string[] {
+  const busy = new Set([
+    ...all.filter(({ job }) => matters(job)).map(({ job }) => job.job),
+    ...pieces.flatMap(({ origin }) => (origin.kind === 'build' ? [origin.by.job] : [])),
+  ]);
   const started = new Set(all.flatMap(({ job, run }) => (run ? [job.job] : [])));
   return Object.keys(read.pipeline.jobs).filter((name) => started.has(name) && !busy.has(name));
 }

@@ -70,7 +70,7 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
       'CIRCLE_BRANCH',
       on.tag !== undefined ? '' : literal ? symbol('param', 'CIRCLE_BRANCH') : symbol('config', 'branch'),
     ],
-    ['CIRCLE_TAG', on.tag === undefined ? '' : symbol('config', 'gitTag')],
+    ['CIRCLE_TAG', symbol('param', 'CIRCLE_TAG')],
     ['CIRCLE_SHA1', symbol('config', 'commit')],
     ...(owner === undefined ? [] : [['CIRCLE_PROJECT_USERNAME', owner] as const]),
     ...(repository === undefined ? [] : [['CIRCLE_PROJECT_REPONAME', repository] as const]),
@@ -94,6 +94,7 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
       expandWord(quotedParts(fillIn(value, fill)), machine).join(' '),
     ]),
   );
+  params.CIRCLE_TAG = on.tag === undefined ? '' : symbol('config', 'gitTag');
   if (literal && on.branch !== undefined) params.CIRCLE_BRANCH = on.branch;
   const executor = executorOf(read, job);
   const lookup = jobLookup(read, params, env);
@@ -166,6 +167,8 @@ function trace(acts: readonly Act[], run: JobRun): void {
     return product;
   };
   const push = (reference: string, line: number): void => {
+    // A registry that lives as long as the job is no place to publish to.
+    if (/^(localhost|127\.0\.0\.1)[:/]/.test(reference)) return;
     if (!run.outputs.some((output) => output.reference === reference))
       run.outputs.push({ reference, origin: originOf(reference), line });
   };
@@ -217,6 +220,13 @@ function trace(acts: readonly Act[], run: JobRun): void {
         const origin = originOf(act.reference);
         const source = origin.kind === 'reference' ? origin.from : act.reference;
         const { platform } = origin;
+        // What is built here and pushed nowhere from here is handed on to a job that pushes it: no file that anybody wants.
+        if (
+          origin.kind === 'build' &&
+          !act.reference.includes('/') &&
+          !run.outputs.some((one) => one.reference === act.reference)
+        )
+          break;
         run.saves.push({
           reference: act.reference,
           file: act.file,

@@ -150,7 +150,7 @@ function variable(name: string, rest: string, machine: Machine): string {
   // Only what is cut or changed needs the value itself.
   const changed = /^([#%/^,]|:\d)/.test(rest);
   const known = changed && !hasSymbol(concrete(given, machine.params)) ? concrete(given, machine.params) : given;
-  const doubted = changed && symbolsOf(known).some(({ kind }) => kind === 'config');
+  const doubted = changed && symbolsOf(concrete(known, machine.params)).some(({ kind }) => kind === 'config');
   if (doubted) machine.onDoubt(`\${${name}${rest}} is taken as \${${name}}`, machine.line);
   const empty = value === undefined ? undefined : isEmpty(concrete(value, machine.params));
   switch (operator) {

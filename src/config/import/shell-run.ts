@@ -11,7 +11,7 @@ interface Outcome {
 }
 
 const done: Outcome = { ok: true };
-const mayFail = /^(grep|egrep|command|which|type|curl|wget|jq|diff|cmp|false|timeout)$/;
+const mayFail = /^(grep|egrep|command|which|type|curl|wget|jq|diff|cmp|timeout)$/;
 
 export function runShell(text: string, machine: Machine): void {
   run(parseShell(text), machine, 0);
@@ -158,6 +158,8 @@ function runCommand(
     case ':':
     case 'true':
       return done;
+    case 'false':
+      return { ok: false };
     case 'export':
     case 'local':
     case 'declare':

@@ -72,7 +72,7 @@ export function createTemplates(gitBranch: boolean): Templates {
         .sort((a, b) => b.text.length - a.text.length);
       for (const one of known) result = result.replaceAll(one.text, one.by);
       result = replaceSymbols(result, (kind, name) =>
-        kind === 'param' && (identity.has(name) || job.params[name] === '') ? (job.params[name] ?? '') : undefined,
+        kind === 'param' && identity.has(name) ? (job.params[name] ?? '') : undefined,
       );
       return replaceSymbols(result, (kind, name) => {
         if (kind !== 'param') return left(kind, name);
