@@ -72,10 +72,20 @@ function add(flags: Map<string, string[]>, name: string, value: string): void {
 }
 
 const asides =
-  /^(apk|apt|apt-get|yum|dnf|brew|pip3?|npm|yarn|rustup|gem|echo|printf|ls|cat|pwd|env|set|mkdir|rm|rmdir|cd|sleep|source|\.|eval|shopt|trap|wait|date|uname|id|whoami|which|command|type|grep|head|tail|wc|sort|awk|sed|tr|cut|tee|jq|curl|wget|chmod|chown|df|du|free|nproc|tar|unzip|touch|test|alias|umask|hash|ulimit|systemctl|service|qemu\S*|update-binfmts|docker-credential\S*|aws|gcloud|az|oras|cosign|circleci|circleci-agent|lsb_release|timeout|false|read|kill|ps|xargs|find|dockerize|uuidgen|base64)$/;
+  /^(apk|apt|apt-get|yum|dnf|brew|pip3?|rustup|gem|echo|printf|ls|cat|pwd|env|set|mkdir|rm|rmdir|cd|sleep|source|\.|eval|shopt|trap|wait|date|uname|id|whoami|which|command|type|grep|head|tail|wc|sort|awk|tr|cut|tee|chmod|chown|df|du|free|nproc|touch|test|alias|umask|hash|ulimit|systemctl|service|qemu\S*|update-binfmts|docker-credential\S*|aws|gcloud|az|oras|cosign|circleci|circleci-agent|lsb_release|timeout|false|read|kill|ps|xargs|find|dockerize|uuidgen|base64)$/;
 const docker = /^(docker|podman|nerdctl)$/;
 const buildsByName =
   /(^|\/)(make|gmake|just|task|bake|mvn|mvnw|gradle|gradlew|sbt|bazel|earthly|pants|rake|ko|goreleaser|docker-compose|packer|s2i|img|kaniko|nix-build)$/;
+
+/** What may change the files that are built from, or may not: told by its arguments. */
+function isAside([name = '', ...args]: string[]): boolean {
+  const all = args.join(' ');
+  if (/^(npm|yarn|pnpm)$/.test(name)) return /(^| )(-g|--global|global|login|config|whoami)( |$)/.test(all);
+  if (name === 'sed') return !args.some((arg) => /^-\w*i|^--in-place/.test(arg));
+  if (/^(tar|unzip|curl|wget)$/.test(name))
+    return name === 'curl' ? !/(^| )(-\w*[oO]|--output|--remote-name)/.test(all) : /(^| |=)\/(tmp|usr|opt)/.test(all);
+  return name === 'jq';
+}
 
 /** The acts of one call. */
 export function readCall(call: Call): Act[] {
@@ -110,6 +120,7 @@ export function readCall(call: Call): Act[] {
   // What is written to a file may be read by the build.
   if (asides.test(name) && (call.output === undefined || /^\/(~\/\.docker\/|dev\/)/.test(call.output)))
     return [{ kind: 'aside', ...at }];
+  if (isAside(words)) return [{ kind: 'aside', ...at }];
   const into =
     call.output === undefined
       ? ''

@@ -1,4 +1,5 @@
 // The scripts that a job runs, in order: commands put in, parameters of commands filled in, those of the job left as symbols.
+import { posix } from 'node:path';
 import type { Path } from '../parse.ts';
 import type { Executor, ReadPipeline, Step } from './circleci-schema.ts';
 import { isArch } from './references.ts';
@@ -85,7 +86,16 @@ export function readSteps(
 ): Steps {
   const found: Steps = { scripts: [], unknown: [] };
   const executor = executorOf(read, jobName);
-  const folder = (text: string | undefined): string => fillIn(text ?? '', lookup).replace(/^(~\/\w+|~|\.)?\/?/, '');
+  const job = read.pipeline.jobs[jobName];
+  const base = absolute(fillIn(executor.working_directory ?? '.', lookup), `${home}/project`);
+  const checkedOut = job?.steps?.flatMap((step) => checkoutPath(step) ?? [])[0];
+  const root = checkedOut === undefined ? base : absolute(fillIn(checkedOut, lookup), base);
+  /** From the top of the checkout; the whole path of what lies outside. */
+  const folder = (text: string | undefined): string => {
+    const whole = absolute(fillIn(text ?? '.', lookup), base);
+    const inside = posix.relative(root, whole);
+    return inside.startsWith('..') ? whole.slice(1) : inside;
+  };
   const env = { ...executor.docker?.[0]?.environment, ...executor.environment };
 
   const walk = (steps: readonly Step[], path: Path, scope: Lookup, own: boolean, depth: number): void => {
@@ -115,7 +125,7 @@ export function readSteps(
         env: Object.fromEntries(
           [...Object.entries(env), ...more].map(([key, value]) => [key, fillIn(String(value), scope)]),
         ),
-        cwd: folder(typeof map.working_directory === 'string' ? map.working_directory : executor.working_directory),
+        cwd: folder(typeof map.working_directory === 'string' ? map.working_directory : undefined),
         own,
       });
       return;
@@ -139,8 +149,22 @@ export function readSteps(
     };
     walk(command.steps, ['commands', name, 'steps'], inner, false, depth + 1);
   };
-  walk(read.pipeline.jobs[jobName]?.steps ?? [], ['jobs', jobName, 'steps'], lookup, true, 0);
+  walk(job?.steps ?? [], ['jobs', jobName, 'steps'], lookup, true, 0);
   return found;
+}
+
+const home = '/home/circleci';
+
+function absolute(path: string, from: string): string {
+  return posix.resolve(from, path.replace(/^~(?=\/|$)/, home));
+}
+
+/** Where a step checks the project out to, if it says so. */
+function checkoutPath(step: Step): string | undefined {
+  const given = typeof step === 'string' ? undefined : step.checkout;
+  return typeof given === 'object' && given !== null && 'path' in given && typeof given.path === 'string'
+    ? given.path
+    : undefined;
 }
 
 function isStep(value: unknown): value is Step {

@@ -72,6 +72,24 @@ test('what is not understood is kept with its line', () => {
   expect(draft.ok && notesOf(draft.value)).toEqual([{ line: 7, text: 'cp a b' }]);
 });
 
+test.each([
+  ['~/app', 'docker build -t o/a:1 x', 'context: x'],
+  ['/src', 'cd x && docker build -t o/a:1 .', 'context: x'],
+  ['~/project/x', 'docker build -t o/a:1 .', '{ repository: o/a }'],
+])('a job in %s', (folder, command, expected) => {
+  expect(imported(one(`${command}\ndocker push o/a:1`, `\n    working_directory: ${folder}`))).toContain(expected);
+});
+
+test('what is built in one job and handed to another by a file is no export', () => {
+  const text = imported(`jobs:
+  a: { docker: [{ image: x }], steps: [{ run: 'docker build -t o/a:1 --build-arg B=1 x; docker save o/a:1 > a.tar' }] }
+  b: { docker: [{ image: x }], steps: [{ run: 'docker load -i a.tar; docker push o/a:1' }] }
+workflows: { w: { jobs: [a, { b: { requires: [a] } }] } }
+`);
+  expect(text).toContain('a: { repository: o/a, context: x, args: { B: "1" } }');
+  expect(text).not.toContain('exports');
+});
+
 test('an image that another machine builds natively is not emulated', () => {
   const text = imported(
     one('docker build --platform linux/arm64 -t o/a:1 .\ndocker push o/a:1', '\n    resource_class: arm.medium'),

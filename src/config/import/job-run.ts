@@ -221,12 +221,7 @@ function trace(acts: readonly Act[], run: JobRun): void {
         const source = origin.kind === 'reference' ? origin.from : act.reference;
         const { platform } = origin;
         // What is built here and pushed nowhere from here is handed on to a job that pushes it: no file that anybody wants.
-        if (
-          origin.kind === 'build' &&
-          !act.reference.includes('/') &&
-          !run.outputs.some((one) => one.reference === act.reference)
-        )
-          break;
+        if (origin.kind === 'build' && !run.outputs.some((one) => one.reference === act.reference)) break;
         run.saves.push({
           reference: act.reference,
           file: act.file,

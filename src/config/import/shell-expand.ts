@@ -38,9 +38,9 @@ export interface Machine {
 /** Names that CI gives a value to and that a test for emptiness may ask for. */
 const neverEmpty = new Set(['gitTag', 'branch', 'commit', 'date']);
 export function resolvePath(cwd: string, path: string): string {
-  if (/^(~|\$HOME|\uE000env\uE003HOME\uE001)/.test(path))
-    return posix.join('/~', path.replace(/^(~|\$HOME|\uE000env\uE003HOME\uE001)/, ''));
-  return posix.resolve(cwd, path);
+  const atHome = path.replace(/^(~|\$HOME|\uE000env\uE003HOME\uE001|\/home\/circleci)(?=\/|$)/, '/~');
+  // Where CircleCI checks a project out, if nothing else is said.
+  return posix.resolve(cwd, atHome.replace(/^\/~\/(project|repo)(?=\/|$)/, '/'));
 }
 
 /** `[ … ]`: undefined where it depends on something that is not known. */
