@@ -81,6 +81,7 @@ export function runJob(read: ReadPipeline, invocation: Invocation, { on, project
     functions: new Map(),
     params: {},
     arch: 'amd64',
+    budget: { steps: 20_000 },
     line: 1,
     onCall: () => {},
     onDoubt: () => {},

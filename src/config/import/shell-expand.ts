@@ -26,6 +26,8 @@ export interface Machine {
   params: Readonly<Record<string, string>>;
   /** `amd64`, for `uname -m`. */
   arch: string;
+  /** How much may still run: a script may call itself, or loop in loops. */
+  budget: { steps: number };
   /** Line of the command whose words are read. */
   line: number;
   onCall(call: Call): void;
@@ -110,18 +112,22 @@ export function matchesGlob(text: string, glob: string): boolean | undefined {
   }
 }
 
+/** In characters: a script may double a text as often as it likes. */
+const longest = 20_000;
+
 /** The words that one word becomes: a variable outside quotes is split at spaces. */
 export function expandWord(word: Word, machine: Machine, assignedTo = ''): string[] {
   const found: string[] = [];
   let current: string | undefined;
   for (const part of word) {
     const isList = part.kind === 'variable' && /^\[[@*]\]/.test(part.rest);
-    const text =
+    const whole =
       part.kind === 'text'
         ? part.text
         : part.kind === 'variable'
           ? variable(part.name, part.rest, machine)
           : outputOf(part.source, machine, assignedTo);
+    const text = whole.slice(0, longest);
     if (part.quoted && !isList) {
       current = (current ?? '') + text;
       continue;

@@ -2,6 +2,7 @@
 // can be, and each command that would run is reported. Where a condition is not known, both ways are taken.
 import { parseShell, type Shell } from './shell.ts';
 import { expandWord, type Machine, matchesGlob, resolvePath, test } from './shell-expand.ts';
+import type { Word } from './shell-words.ts';
 import { concrete } from './symbols.ts';
 
 /** Whether it succeeds, where that is known, and whether the script ends there. */
@@ -18,7 +19,7 @@ export function runShell(text: string, machine: Machine): void {
 }
 
 function run(node: Shell, machine: Machine, depth: number): Outcome {
-  if (depth > 60) return done;
+  if (depth > 60 || machine.budget.steps-- <= 0) return { ok: true, ends: true };
   const next = depth + 1;
   switch (node.kind) {
     case 'list': {
@@ -125,6 +126,11 @@ function runPipe(items: Shell[], machine: Machine, depth: number): Outcome {
   return { ok: outcome.ok };
 }
 
+/** `x` of `x=$(…)`, as it stands behind `export`. */
+function assignedName([first]: Word): string | undefined {
+  return first?.kind === 'text' ? /^(\w+)=/.exec(first.text)?.[1] : undefined;
+}
+
 function runCommand(
   node: Extract<Shell, { kind: 'command' }>,
   machine: Machine,
@@ -132,7 +138,7 @@ function runCommand(
   pipedTo: string[][],
 ): Outcome {
   machine.line = node.line;
-  const words = node.words.flatMap((word) => expandWord(word, machine));
+  const words = node.words.flatMap((word) => expandWord(word, machine, assignedName(word)));
   for (const [name, value] of node.assigns) {
     const text = expandWord(
       value.map((part) => ({ ...part, quoted: true })),
@@ -140,7 +146,7 @@ function runCommand(
       name,
     ).join(' ');
     // An assignment in front of a command holds for that command alone; the difference is never seen here.
-    machine.vars.set(name, text);
+    machine.vars.set(name, text.slice(0, 20_000));
   }
   const [name = '', ...args] = words;
   const body = machine.functions.get(name);

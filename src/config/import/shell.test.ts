@@ -14,6 +14,7 @@ function calls(text: string, params: Record<string, string> = {}, vars: Record<s
     functions: new Map(),
     params,
     arch: 'arm64',
+    budget: { steps: 20_000 },
     line: 1,
     onCall: (call) => found.push(call),
     onDoubt: () => {},
@@ -53,7 +54,7 @@ test.each<[text: string, expected: string[]]>([
   ['(cd x; p); q', ['p', 'q']],
   ['p $(echo a b) "$(echo a b)" `echo c`', ['p|a|b|a b|c']],
   ['p $(date -u +%Y) $(uname -m) $(git rev-parse --short HEAD)', ['p|${date}|aarch64|${commit}']],
-  ['x=$(cat VERSION); p $x', ['p|${x}']],
+  ['x=$(cat VERSION); export y=$(cat V); p $x $y', ['p|${x}|${y}']],
   ['p $UNSET', ['p|${UNSET}']],
   ['[ -z "$UNSET" ] && exit 0; p', ['p']],
   ['[ -z "" ] && exit 0; p', []],
@@ -82,6 +83,13 @@ test('a call has its line, its folder and the file that it writes', () => {
   );
   expect(first).toMatchObject({ line: 2, cwd: '/x', output: '/x/b.tar.gz', pipedTo: [['gzip']] });
   expect(second?.words).toEqual(['gzip']);
+});
+
+test('a script that calls itself, loops in loops or doubles a text comes to an end', () => {
+  expect(calls('f() { f; f; f; f; }; f').length).toBeLessThan(20_000);
+  const loop = 'for a in 1 2 3 4 5 6 7 8 9; do ';
+  expect(calls(`${loop.repeat(8)}p; ${'done; '.repeat(8)}`).length).toBeLessThan(20_000);
+  expect(calls(`x=aaaaaaaaaa; ${'x=$x$x; '.repeat(60)} p $x`)[0]?.words[1]?.length).toBeLessThan(100_000);
 });
 
 test('any text is read', () => {
