@@ -7,6 +7,7 @@ import { archTag } from '../family/family.ts';
 import { archSuffix, formatPlatform, type Platform } from '../image/platform.ts';
 import { isLoopback } from '../image/reference.ts';
 import { makePlan } from '../plan/make-plan.ts';
+import type { Task } from '../plan/plan.ts';
 import type { Job, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
 import { assetJobs, exportJobs } from './release-jobs.ts';
 import { placeholders, registryOf, type StepKind, scriptStep, tagParams } from './steps.ts';
@@ -51,9 +52,13 @@ export function buildWorkflow(input: PipelineInput): Result<PipelineWorkflow> {
   const plan = makePlan(config, family, { images: [], platforms: [] });
   if (!plan.ok) return plan;
   const units = unitsOf(config, family);
-  const jobs = units.flatMap((unit) => jobsOf(unit, units, input));
-  for (const job of jobs) {
-    job.tasks = plan.value.tasks.filter((task) => carriesOut(job, task.id, units)).map((task) => task.id);
+  const unitsByName = new Map(units.map((unit) => [unit.name, unit]));
+  const jobs = units.flatMap((unit) => jobsOf(unit, unitsByName, input));
+  const unitOf = new Map(units.flatMap((unit) => unit.images.map((image): [string, Unit] => [image.name, unit])));
+  const byName = new Map(jobs.map((job) => [job.name, job]));
+  for (const task of plan.value.tasks) {
+    const unit = unitOf.get(task.image);
+    if (unit) byName.get(jobOfTask(task, unit))?.tasks.push(task.id);
   }
   return ok({
     name: workflow,
@@ -62,20 +67,15 @@ export function buildWorkflow(input: PipelineInput): Result<PipelineWorkflow> {
   });
 }
 
-function carriesOut(job: Job, task: string, units: Unit[]): boolean {
-  const [verb, image = '', platform] = task.split(' ');
-  const unit = units.find((one) => one.images.some(({ name }) => name === image));
-  if (!unit) return false;
-  if (unit.emulated) return job.name === jobName(unit);
-  return verb === 'publish'
-    ? job.name === jobName(unit, 'manifest')
-    : job.platform !== undefined &&
-        platform === formatPlatform(job.platform) &&
-        job.name === jobName(unit, archSuffix(job.platform));
+/** Name of the job that carries a task out. */
+function jobOfTask(task: Task, unit: Unit): string {
+  if (unit.emulated || unit.kind === 'mirror') return jobName(unit);
+  return jobName(unit, task.kind === 'publish' ? 'manifest' : archSuffix(task.platform));
 }
 
 export function unitsOf(config: Config, family: Family): Unit[] {
   const byName = new Map(config.images.map((image) => [image.name, image]));
+  const read = new Map(family.images.map((image) => [image.name, image]));
   const groupOf = new Map(
     Object.entries(config.groups).flatMap(([name, { images }]) =>
       images.map((image): [string, string] => [image, name]),
@@ -83,7 +83,7 @@ export function unitsOf(config: Config, family: Family): Unit[] {
   );
   const unitOf = (image: string): string => groupOf.get(image) ?? image;
   const upstreamsOf = (image: ImageConfig): string[] => [
-    ...new Set([...image.needs, ...(family.images.find(({ name }) => name === image.name)?.upstreams ?? [])]),
+    ...new Set([...image.needs, ...(read.get(image.name)?.upstreams ?? [])]),
   ];
   const units = new Map<string, Unit>();
   for (const image of config.images) {
@@ -105,7 +105,7 @@ export function unitsOf(config: Config, family: Family): Unit[] {
       job: (isGroup ? group.job : image.job) ?? name,
       images: [image],
       kind: isGroup ? 'group' : image.mirror ? 'mirror' : 'image',
-      emulated: !isGroup && !image.mirror && image.mode === 'emulated',
+      emulated: !image.mirror && image.mode === 'emulated',
       platforms: image.platforms,
       upstreams: [...new Set(outside.map(unitOf))],
       upstreamImages: outside.flatMap((one) => byName.get(one) ?? []),
@@ -136,9 +136,9 @@ function jobName({ job }: Pick<Unit, 'job'>, part?: string): string {
 }
 
 /** What a job of a platform waits for: the same platform of what it is built on, or (chain: manifest) the joined images. */
-function needsOf(unit: Unit, units: Unit[], { config }: PipelineInput, platforms: Platform[]): string[] {
+function needsOf(unit: Unit, units: Map<string, Unit>, { config }: PipelineInput, platforms: Platform[]): string[] {
   const needs = unit.upstreams.flatMap((name): string[] => {
-    const upstream = units.find((one) => one.name === name);
+    const upstream = units.get(name);
     if (!upstream) return [];
     if (upstream.emulated || upstream.kind === 'mirror') return [jobName(upstream)];
     if (config.chain === 'manifest') return [jobName(upstream, 'manifest')];
@@ -149,14 +149,15 @@ function needsOf(unit: Unit, units: Unit[], { config }: PipelineInput, platforms
   return [...new Set(needs)];
 }
 
-function jobsOf(unit: Unit, units: Unit[], input: PipelineInput): Job[] {
+function jobsOf(unit: Unit, units: Map<string, Unit>, input: PipelineInput): Job[] {
   const title = unit.images.map(({ name }) => name).join(' and ');
-  const common = { params: unit.params, secrets: secretsOf(unit), tasks: [] };
+  const common = { params: unit.params, secrets: secretsOf(unit) };
   if (unit.kind === 'mirror') {
     const steps = [step('mirror', unit, input)];
     return [
       {
         ...common,
+        tasks: [],
         name: jobName(unit),
         title: `${title}, mirrored`,
         kind: 'mirror',
@@ -168,10 +169,12 @@ function jobsOf(unit: Unit, units: Unit[], input: PipelineInput): Job[] {
   }
   if (unit.emulated) {
     const needs = needsOf(unit, units, input, unit.platforms);
-    const steps = prepared(unit, input, [step('emulated', unit, input)]);
+    const kind = unit.kind === 'group' ? 'emulated-group' : 'emulated';
+    const steps = prepared(unit, input, [step(kind, unit, input), ...exportSteps(unit, input)]);
     return [
       {
         ...common,
+        tasks: [],
         name: jobName(unit),
         title: `${title} for all platforms, emulated`,
         kind: 'emulated',
@@ -184,6 +187,7 @@ function jobsOf(unit: Unit, units: Unit[], input: PipelineInput): Job[] {
   const builds = unit.platforms.map(
     (platform): Job => ({
       ...common,
+      tasks: [],
       name: jobName(unit, archSuffix(platform)),
       title: `${title} for ${formatPlatform(platform)}`,
       kind: 'build',
@@ -193,13 +197,12 @@ function jobsOf(unit: Unit, units: Unit[], input: PipelineInput): Job[] {
       steps: prepared(unit, input, [step(unit.kind === 'group' ? 'group' : 'build', unit, input, platform)]),
     }),
   );
-  const exported = input.config.exports.filter(({ image }) => unit.images.some(({ name }) => name === image));
-  const steps: Step[] = [step('publish', unit, input)];
-  if (exported.length > 0) steps.push(step('export', unit, input), { kind: 'persist', folder: 'images' });
+  const steps: Step[] = [step('publish', unit, input), ...exportSteps(unit, input)];
   return [
     ...builds,
     {
       ...common,
+      tasks: [],
       secrets: [],
       name: jobName(unit, 'manifest'),
       title: `${title} joined and published`,
@@ -209,6 +212,11 @@ function jobsOf(unit: Unit, units: Unit[], input: PipelineInput): Job[] {
       steps: prepared(unit, input, steps, false),
     },
   ];
+}
+
+function exportSteps(unit: Unit, input: PipelineInput): Step[] {
+  const exported = input.config.exports.some(({ image }) => unit.images.some(({ name }) => name === image));
+  return exported ? [step('export', unit, input), { kind: 'persist', folder: 'images' }] : [];
 }
 
 function secretsOf(unit: Unit): string[] {
@@ -234,7 +242,7 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
   const registry = registryOf(config);
   // A mirror has no parameters: its name is as the config expands it.
   const reference = (one: ImageConfig): string => registry + (one.mirror ? one.repository : one.written.repository);
-  const suffix = (one: Platform): string => archTag('', config.archTagSuffix, one);
+  const suffix = (one: Platform): string => stagedSuffix(config, one);
   const names = unit.images.map(({ name }) => name).join(' and ');
   const place = platform ? ` for ${formatPlatform(platform)}` : '';
   const source = (group ?? image)?.source;
@@ -268,12 +276,14 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
         ...(kind === 'emulated' ? insecure : {}),
       });
     case 'group':
+    case 'emulated-group':
       return scriptStep(kind, `Build ${names}${place}`, {
         IMAGES: unit.images.map(reference).join(' '),
         ...where,
         ...files,
         SCRIPT: placeholders(group?.written.script ?? '', config, platform),
         ...upstream,
+        ...(kind === 'emulated-group' ? insecure : {}),
       });
     case 'publish':
       return scriptStep(kind, `Join and publish ${names}`, {
@@ -325,6 +335,11 @@ function isPlainHttp({ registry, registries }: Config): boolean {
   return registries[registry.host]?.plainHttp ?? isLoopback(registry.host);
 }
 
+/** What a staged tag ends in; it names the platform, even where arch tags do not. */
+function stagedSuffix({ archTagSuffix }: Config, platform: Platform): string {
+  return archTag('', archTagSuffix.includes('${arch}') ? archTagSuffix : '-${arch}', platform);
+}
+
 /** A line an exported platform: image, platform, arch, tag inside, file; the plain platform's file and tag have no suffix. */
 function exportLines(unit: Unit, config: Config, reference: (image: ImageConfig) => string): string {
   return config.exports
@@ -332,7 +347,7 @@ function exportLines(unit: Unit, config: Config, reference: (image: ImageConfig)
       const image = unit.images.find((one) => one.name === name);
       if (!image) return [];
       return image.platforms.map((platform) => {
-        const suffix = archTag('', config.archTagSuffix, platform);
+        const suffix = stagedSuffix(config, platform);
         const isPlain = plain === formatPlatform(platform);
         const saved = `{tag}${isPlain ? '' : suffix}`;
         return [

@@ -1,10 +1,10 @@
 // A pipeline as CircleCI's config 2.1: the scripts once, as commands with parameters; each job once, with the parameters that its
 // workflows give it.
-import { Document, isMap, isNode, isScalar, isSeq } from 'yaml';
 import type { Config } from '../config/config.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { Job, Pipeline, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
 import { variableName } from './steps.ts';
+import { Alias, Anchored, type Mapping, writeSection, type Yaml } from './write-yaml.ts';
 
 export interface CircleciOptions {
   /** Comment lines at the head. */
@@ -17,35 +17,43 @@ export interface CircleciOptions {
 const defaultImage = 'docker:27-git';
 
 export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): string {
-  const { settings } = options;
+  const { settings, header } = options;
   const named = nameJobs(pipeline);
-  const scripts = scriptsOf(pipeline);
-  const document = new Document({
-    version: 2.1,
-    ...(scripts.size > 0
-      ? { commands: Object.fromEntries([...scripts.values()].map((step) => [step.parts.uses, command(step)])) }
-      : {}),
-    jobs: {
-      ...Object.fromEntries([...named.definitions].map(([name, uses]) => [name, jobOf(uses, settings)])),
-      ...extraJobs(options),
-    },
-    workflows: Object.fromEntries(
-      pipeline.workflows.map((workflow) => [
+  const scripts = [...scriptsOf(pipeline).values()];
+  const titles = new Map([...named.definitions].map(([name, uses]) => [name, uses[0]?.job.title ?? '']));
+  const contexts =
+    settings.contexts && settings.contexts.length > 0 ? repeated('contexts', settings.contexts) : undefined;
+  const jobs = [...named.definitions].map(([name, uses]): [string, Yaml] => [name, jobOf(uses, settings)]);
+  return [
+    `${header.map((line) => `# ${line}`.trimEnd()).join('\n')}\n`,
+    'version: 2.1\n',
+    ...(scripts.length > 0
+      ? [
+          writeSection(
+            'commands',
+            scripts.map((step): [string, Yaml] => [step.parts.uses, command(step)]),
+          ),
+        ]
+      : []),
+    writeSection('jobs', [...jobs, ...extraJobs(options)], titles),
+    writeSection(
+      'workflows',
+      pipeline.workflows.map((workflow): [string, Yaml] => [
         workflow.name,
-        workflowOf(workflow, named.nameOf, named.definitions, options),
+        workflowOf(workflow, named.nameOf, named.definitions, options, contexts),
       ]),
     ),
-  });
-  document.commentBefore = options.header.map((line) => ` ${line}`.trimEnd()).join('\n');
-  for (const key of ['commands', 'jobs', 'workflows']) {
-    const pair = isMap(document.contents)
-      ? document.contents.items.find((one) => isScalar(one.key) && one.key.value === key)
-      : undefined;
-    if (pair && isNode(pair.key)) pair.key.spaceBefore = true;
-  }
-  for (const [name, uses] of named.definitions) comment(document, ['jobs', name], uses[0]?.job.title ?? '');
-  if (isMap(document.contents)) for (const { value } of document.contents.items) flowEntries(value);
-  return document.toString({ lineWidth: 0, flowCollectionPadding: true });
+  ].join('\n');
+}
+
+/** A value that is written once, and referred to from then on. */
+function repeated(name: string, value: Yaml): () => Yaml {
+  let written = false;
+  return () => {
+    if (written) return new Alias(name);
+    written = true;
+    return new Anchored(name, value);
+  };
 }
 
 /** A script step whose body other jobs may share. */
@@ -66,7 +74,7 @@ function scriptsOf(pipeline: Pipeline): Map<string, SharedStep> {
   return found;
 }
 
-function command({ parts: { body, settings } }: SharedStep): object {
+function command({ parts: { body, settings } }: SharedStep): Yaml {
   const names = Object.keys(settings);
   const parameter = { type: 'string', default: '' };
   return {
@@ -121,7 +129,7 @@ function sameJob(a: Job | undefined, b: Job): boolean {
   return shape(a) === shape(b);
 }
 
-function jobOf(uses: Use[], settings: CircleciOptions['settings']): object {
+function jobOf(uses: Use[], settings: CircleciOptions['settings']): Yaml {
   const [first] = uses;
   if (!first) return {};
   const { job } = first;
@@ -170,7 +178,7 @@ function known(value: string): string {
     .replaceAll('${commit}', '<< pipeline.git.revision >>');
 }
 
-function resourceClass(job: Job, { resourceClass: classes = {} }: CircleciOptions['settings']): object {
+function resourceClass(job: Job, { resourceClass: classes = {} }: CircleciOptions['settings']): Mapping {
   const platform: Platform = job.platform ?? { os: 'linux', architecture: 'amd64' };
   const preset = platform.architecture === 'arm64' ? 'arm.medium' : undefined;
   const own = job.large
@@ -179,7 +187,7 @@ function resourceClass(job: Job, { resourceClass: classes = {} }: CircleciOption
   return own === undefined ? {} : { resource_class: own };
 }
 
-function stepOf(step: Step): unknown {
+function stepOf(step: Step): Yaml {
   switch (step.kind) {
     case 'checkout':
       return 'checkout';
@@ -208,13 +216,15 @@ function workflowOf(
   { name, on, jobs }: PipelineWorkflow,
   nameOf: (workflow: string, job: string) => string,
   definitions: Map<string, Use[]>,
-  { settings, extraJobs }: CircleciOptions,
-): object {
-  const filters = filtersOf(on);
-  const common = {
-    ...(filters && !on.schedule ? { filters } : {}),
-    ...(settings.contexts && settings.contexts.length > 0 ? { context: settings.contexts } : {}),
-  };
+  { extraJobs }: CircleciOptions,
+  contexts: (() => Yaml) | undefined,
+): Yaml {
+  const written = on.schedule ? undefined : filtersOf(on);
+  const filters = written === undefined ? undefined : repeated(anchorName(name), written);
+  const common = (): Mapping => ({
+    ...(filters ? { filters: filters() } : {}),
+    ...(contexts ? { context: contexts() } : {}),
+  });
   const entries = jobs.map((job) => {
     const defined = nameOf(name, job.name);
     const defaults = defaultsOf(definitions.get(defined) ?? []);
@@ -222,12 +232,12 @@ function workflowOf(
     const entry = {
       ...(defined === job.name ? {} : { name: job.name }),
       ...(job.needs.length > 0 ? { requires: job.needs } : {}),
-      ...common,
+      ...common(),
       ...Object.fromEntries(params.map(([parameter, value]) => [parameter, known(value)])),
     };
     return Object.keys(entry).length > 0 ? { [defined]: entry } : defined;
   });
-  const extra = (extraJobs[name] ?? []).map((job) => (Object.keys(common).length > 0 ? { [job]: { ...common } } : job));
+  const extra = (extraJobs[name] ?? []).map((job) => (filters || contexts ? { [job]: common() } : job));
   return {
     ...(on.schedule
       ? {
@@ -238,7 +248,7 @@ function workflowOf(
   };
 }
 
-function filtersOf({ branch, tag }: PipelineWorkflow['on']): object | undefined {
+function filtersOf({ branch, tag }: PipelineWorkflow['on']): Yaml | undefined {
   if (tag !== undefined) return { tags: { only: globPattern(tag) }, branches: { ignore: '/.*/' } };
   return branch === undefined ? undefined : { branches: { only: branch } };
 }
@@ -253,38 +263,22 @@ export function globPattern(glob: string): string {
   return pattern === glob ? glob : `/^${pattern}$/`;
 }
 
-function extraJobs({ settings, extraJobs }: CircleciOptions): Record<string, unknown> {
+/** Of the user's own jobs those that a workflow names, as they were written. */
+function extraJobs({ settings, extraJobs }: CircleciOptions): [string, Yaml][] {
   const used = new Set(Object.values(extraJobs).flat());
-  return Object.fromEntries(Object.entries(settings.jobs ?? {}).filter(([name]) => used.has(name)));
+  return Object.entries(settings.jobs ?? {}).flatMap(([name, job]): [string, Yaml][] =>
+    used.has(name) ? [[name, asYaml(job)]] : [],
+  );
 }
 
-function comment(document: Document, path: string[], text: string): void {
-  const parent = document.getIn(path.slice(0, -1), true);
-  if (!isMap(parent)) return;
-  const pair = parent.items.find(({ key }) => String(key) === path.at(-1));
-  if (pair && isNode(pair.key)) pair.key.commentBefore = ` ${text}`;
-}
-
-/** Of a section's entries, each in its own lines, what they hold. */
-function flowEntries(section: unknown): void {
-  if (!isMap(section)) return;
-  for (const { value } of section.items) {
-    if (isMap(value)) for (const inner of value.items) flowShort(inner.value);
+function asYaml(value: unknown): Yaml {
+  if (Array.isArray(value)) return value.map(asYaml);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, asYaml(inner)]));
   }
+  return typeof value === 'number' || typeof value === 'boolean' ? value : String(value ?? '');
 }
 
-/** Short mappings and lists stand in one line; gives how many characters a node takes so. */
-function flowShort(node: unknown): number {
-  if (isScalar(node)) {
-    const text = String(node.value ?? '');
-    return text.includes('\n') ? Number.POSITIVE_INFINITY : text.length + 2;
-  }
-  if (!isMap(node) && !isSeq(node)) return 0;
-  const sizes = isMap(node)
-    ? node.items.map(({ key, value }) => flowShort(key) + flowShort(value) + 2)
-    : node.items.map((item) => flowShort(item) + 2);
-  const size = sizes.reduce((sum, one) => sum + one, 2);
-  if (size > 110) return Number.POSITIVE_INFINITY;
-  node.flow = true;
-  return size;
+function anchorName(workflow: string): string {
+  return workflow.replace(/[^A-Za-z0-9_-]/g, '-');
 }

@@ -7,6 +7,9 @@ const retry = `retry() { for wait in 5 20 60 0; do if "$@"; then return 0; fi; s
 /** `$TAG`: the first of the run's tags. */
 const firstTag = `TAG="\${BUILD_TAG:-$FINAL_TAG}" && TAG="\${TAG%% *}"`;
 
+/** Puts in what was not known when the pipeline was written: the tag, and in a job for all platforms the one that it is at. */
+const fill = `fill() { sed "s|{tag}|$TAG|g; s|{arch}|$ARCH|g; s|{platform}|$PLATFORM|g; s|{cpu}|$(echo "\${PLATFORM#linux/}" | tr -d /)|g"; }`;
+
 /** Fetches SOURCE at REF into ./source, or stays in the checkout; $HERE is where the files are, $REVISION their commit. */
 const source = `HERE="$FOLDER"
 if [ -n "$SOURCE" ]; then
@@ -35,7 +38,7 @@ const plainImages = 'export DOCKER_BUILDKIT=1 BUILDX_NO_DEFAULT_ATTESTATIONS=1';
 /** The positional parameters become the flags of docker build. A line of ARGS is one argument, whatever it holds. */
 const buildFlags = `set -f -- && IFS='
 '
-for arg in $(printf '%s\\n' "$ARGS" | sed "s|{tag}|$TAG|g"); do set -- "$@" --build-arg "$arg"; done
+for arg in $(printf '%s\\n' "$ARGS" | fill); do set -- "$@" --build-arg "$arg"; done
 unset IFS && set +f
 for secret in $SECRETS; do
   set -- "$@" --secret "id=$secret,env=$(printf %s "$secret" | tr '[:lower:]' '[:upper:]')"
@@ -67,8 +70,8 @@ else
   revision() { docker pull --quiet "$1" > /dev/null && docker image inspect --format '{{json .Config.Labels}}' "$1" | grep -o '"org.opencontainers.image.revision":"[^"]*"'; }
 fi`;
 
-/** Checks that every platform of $image is there and of one commit; then, and only then, its tags are made. */
-const publish = `sources='' first=''
+/** Checks that every platform of $image is there and of one commit. Only then may its tags move. */
+const check = `sources='' first=''
 for arch in $ARCHES; do
   made="$(retry revision "$image:run-$RUN_ID$arch")"
   if [ -n "$first" ] && [ "$made" != "$first" ]; then
@@ -76,16 +79,37 @@ for arch in $ARCHES; do
     exit 1
   fi
   first="$made" sources="$sources $image:run-$RUN_ID$arch"
-done
-for tag in \${BUILD_TAG:-} $FINAL_TAG; do
-  for arch in $ARCHES; do point "$image:$tag$arch" "$image:run-$RUN_ID$arch"; done
-  point "$image:$tag" $sources
 done`;
+
+const archTags = `for tag in \${BUILD_TAG:-} $FINAL_TAG; do
+  for arch in $ARCHES; do point "$image:$tag$arch" "$image:run-$RUN_ID$arch"; done
+done`;
+
+const joinedTags = 'for tag in ${BUILD_TAG:-} $FINAL_TAG; do point "$image:$tag" $sources; done';
 
 const compress = `if ! command -v pigz > /dev/null; then
   { apk add --no-cache pigz || apt-get install --yes pigz; } > /dev/null 2>&1 || true
 fi
 compress() { if command -v pigz > /dev/null; then pigz; else gzip; fi; }`;
+
+const buildOne = `docker build "$@" --platform "$PLATFORM" --tag "$IMAGE:run-$RUN_ID$ARCH" "$HERE/$CONTEXT"
+retry docker push "$IMAGE:run-$RUN_ID$ARCH"`;
+
+const runGroup = `# For scripts that name no platform, on a machine that has more than one.
+export DOCKER_DEFAULT_PLATFORM="$PLATFORM"
+if ! command -v bash > /dev/null; then apk add --no-cache bash > /dev/null; fi
+(cd "$HERE" && sh -euc "$(printf %s "$SCRIPT" | fill)")
+for image in $IMAGES; do
+  made="\${image#"$REGISTRY"}:$TAG$ARCH"
+  # The script's image gets the commit that it was made from; the layers stay as they are.
+  printf 'FROM %s\\n' "$made" | docker build --platform "$PLATFORM" --label "org.opencontainers.image.revision=$REVISION" --tag "$image:run-$RUN_ID$ARCH" -
+  retry docker push "$image:run-$RUN_ID$ARCH"
+done`;
+
+/** Indented, but for lines that are the inside of a quoted text. */
+function inLoop(...parts: string[]): string {
+  return parts.join('\n').replace(/^(?!')(?=.)/gm, '  ');
+}
 
 function script(...parts: string[]): string {
   return ['set -eu', ...parts].join('\n');
@@ -100,64 +124,59 @@ fi`,
 );
 
 /** IMAGE, PLATFORM, ARCH, SOURCE, REF, FOLDER, CONTEXT, DOCKERFILE, TARGET, ARGS, SECRETS, UPSTREAMS, REGISTRY */
-export const build = script(
-  retry,
-  firstTag,
-  source,
-  upstreams,
-  plainImages,
-  buildFlags,
-  `docker build "$@" --platform "$PLATFORM" --tag "$IMAGE:run-$RUN_ID$ARCH" "$HERE/$CONTEXT"`,
-  `retry docker push "$IMAGE:run-$RUN_ID$ARCH"`,
-);
+export const build = script(retry, firstTag, source, upstreams, plainImages, buildFlags, buildOne);
 
 /** Several images by a script of their own. IMAGES, SCRIPT, PLATFORM, ARCH, SOURCE, REF, FOLDER, UPSTREAMS, REGISTRY */
-export const group = script(
-  retry,
-  firstTag,
-  source,
-  upstreams,
-  plainImages,
-  // For scripts that name no platform, on a machine that has more than one.
-  'export DOCKER_DEFAULT_PLATFORM="$PLATFORM"',
-  `if ! command -v bash > /dev/null; then apk add --no-cache bash > /dev/null; fi
-(cd "$HERE" && sh -euc "$(printf %s "$SCRIPT" | sed "s|{tag}|$TAG|g")")`,
-  `for image in $IMAGES; do
-  made="\${image#"$REGISTRY"}:$TAG$ARCH"
-  # The script's image gets the commit that it was made from; the layers stay as they are.
-  printf 'FROM %s\\n' "$made" | docker build --platform "$PLATFORM" --label "org.opencontainers.image.revision=$REVISION" --tag "$image:run-$RUN_ID$ARCH" -
-  retry docker push "$image:run-$RUN_ID$ARCH"
-done`,
-);
+export const group = script(retry, firstTag, fill, source, upstreams, plainImages, runGroup);
 
 /** IMAGES, ARCHES, INSECURE */
 export const publishImages = script(
   retry,
   point,
-  `for image in $IMAGES; do
-${publish.replace(/^(?=.)/gm, '  ')}
-done`,
+  'for image in $IMAGES; do',
+  inLoop(check, archTags, joinedTags),
+  'done',
 );
+
+const qemu = `if ! docker run --privileged --rm tonistiigi/binfmt --install all > /dev/null; then
+  echo 'QEMU could not be set up here; what the machine runs already will have to do' >&2
+fi`;
+
+/** $PLATFORM and $ARCH of each of PLATFORMS and ARCHES. */
+const eachPlatform = `n=0
+for PLATFORM in $(echo "$PLATFORMS" | tr , ' '); do
+  n=$((n + 1)) && ARCH="$(echo "$ARCHES" | cut -d ' ' -f "$n")"`;
 
 /** All platforms on one machine, those of others under QEMU. IMAGE, PLATFORMS, ARCHES, and all of `build` but PLATFORM and ARCH */
 export const emulated = script(
   retry,
   firstTag,
+  fill,
   source,
-  `if ! docker run --privileged --rm tonistiigi/binfmt --install all > /dev/null; then
-  echo 'QEMU could not be set up here; what the machine runs already will have to do' >&2
-fi`,
-  `for PLATFORM in $(echo "$PLATFORMS" | tr , ' '); do`,
-  `  ARCH="$(echo "$ARCHES" | cut -d ' ' -f "$((\${n:-0} + 1))")" && n="$((\${n:-0} + 1))"`,
-  upstreams.replace(/^(?=.)/gm, '  '),
-  `  ${plainImages}`,
-  buildFlags.replace(/^(?!')(?=.)/gm, '  '),
-  `  docker build "$@" --platform "$PLATFORM" --tag "$IMAGE:run-$RUN_ID$ARCH" "$HERE/$CONTEXT"`,
-  `  retry docker push "$IMAGE:run-$RUN_ID$ARCH"`,
+  qemu,
+  eachPlatform,
+  inLoop(upstreams, plainImages, buildFlags, buildOne),
   'done',
   point,
   'image="$IMAGE"',
-  publish,
+  check,
+  joinedTags,
+);
+
+/** Several images by a script of their own, all platforms on one machine. IMAGES, PLATFORMS, ARCHES, and all of `group` but PLATFORM and ARCH */
+export const emulatedGroup = script(
+  retry,
+  firstTag,
+  fill,
+  source,
+  qemu,
+  eachPlatform,
+  inLoop(upstreams, plainImages, runGroup),
+  'done',
+  point,
+  'for image in $IMAGES; do',
+  inLoop(check, joinedTags),
+  'done',
 );
 
 /** An image of somebody else with all its platforms. IMAGE, FROM, PLATFORMS, INSECURE */

@@ -12,6 +12,7 @@ const bodies = {
   build: scripts.build,
   emulated: scripts.emulated,
   group: scripts.group,
+  'emulated-group': scripts.emulatedGroup,
   publish: scripts.publishImages,
   mirror: scripts.mirror,
   export: scripts.exportImages,
@@ -46,17 +47,14 @@ export function variableName(parameter: string): string {
 
 /** A template of the config with what is known when the pipeline is made; the first tag, which is not, is `{tag}`. */
 export function placeholders(template: string, config: Config, platform?: Platform, plain = false): string {
-  const suffix = platform && !plain ? archTag('', config.archTagSuffix, platform) : '';
+  // Of a job for all platforms, the script knows the one that it is at.
+  const suffix = plain ? '' : platform ? archTag('', config.archTagSuffix, platform) : '{arch}';
   const known = new Map<string, string>([
     ['tag', '{tag}'],
     ['archTag', `{tag}${suffix}`],
     ['archSuffix', suffix],
-    ...(platform
-      ? ([
-          ['arch', archSuffix(platform)],
-          ['platform', formatPlatform(platform)],
-        ] as const)
-      : []),
+    ['arch', platform ? archSuffix(platform) : '{cpu}'],
+    ['platform', platform ? formatPlatform(platform) : '{platform}'],
   ]);
   return template.replace(token, (whole, name: string | undefined) =>
     name === undefined ? whole : (known.get(name) ?? whole),

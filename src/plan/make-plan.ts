@@ -30,6 +30,7 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
   const wanted = withUpstreams(selection.images.length > 0 ? selection.images : [...byName.keys()], byName);
   const chosen = chosenBuilds(family, wanted, selection.platforms);
   const tasks: Task[] = [];
+  const ids = new Set<string>();
   for (const image of family.images) {
     if (!wanted.has(image.name)) continue;
     const builds = image.builds.filter((build) => chosen.has(buildId(image.name, formatPlatform(build.platform))));
@@ -44,9 +45,7 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
       const chained =
         config.chain === 'manifest'
           ? image.upstreams.map((name) => `publish ${name}`)
-          : image.config.needs
-              .map((name) => buildId(name, platform))
-              .filter((id) => tasks.some((task) => task.id === id));
+          : image.config.needs.map((name) => buildId(name, platform)).filter((id) => ids.has(id));
       return {
         kind: 'build',
         id: buildId(image.name, platform),
@@ -65,6 +64,7 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
       };
     });
     const tags = image.config.tags ?? config.tags;
+    for (const task of buildTasks) ids.add(task.id);
     tasks.push(...buildTasks, {
       kind: 'publish',
       id: `publish ${image.name}`,
