@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 import { withInherited } from './inherit.ts';
 import { checkShape } from './issues.ts';
 import { normalise } from './normalise.ts';
-import { parseConfig } from './parse.ts';
+import { type ParsedFile, parseConfig } from './parse.ts';
 import { createProblems } from './problems.ts';
 import { checkRules } from './rules.ts';
 import { expandConfig } from './scopes.ts';
@@ -27,9 +27,12 @@ export interface ReadOptions {
   now?: Date;
 }
 
-/** Reads and checks a config. The failure is of kind `diagnostics` and holds all errors and warnings, in their order. */
-export function readConfig(text: string, options: ReadOptions): Result<Config> {
-  const parsed = parseConfig(text, options.file);
+/**
+ * Reads and checks a config: its text, or what parseConfig made of it, for who reads it for several workflows. The failure is of kind
+ * `diagnostics` and holds all errors and warnings, in their order.
+ */
+export function readConfig(source: string | ParsedFile, options: ReadOptions): Result<Config> {
+  const parsed = typeof source === 'string' ? parseConfig(source, options.file) : ok(source);
   if (!parsed.ok) return parsed;
   const file = withInherited(parsed.value);
   const problems = createProblems(file);

@@ -124,9 +124,13 @@ function nameJobs(pipeline: Pipeline): {
 }
 
 function sameJob(a: Job | undefined, b: Job): boolean {
-  const shape = (job: Job | undefined): string =>
-    JSON.stringify([job?.steps, job?.platform, job?.large, Object.keys(job?.params ?? {}), job?.secrets]);
-  return shape(a) === shape(b);
+  return a !== undefined && shape(a) === shape(b);
+}
+
+/** What a job's definition is made of. */
+function shape({ steps, platform, large, params, secrets }: Job): string {
+  const written = steps.map((step) => (isShared(step) ? [step.name, step.parts.uses, step.parts.settings] : step));
+  return JSON.stringify([written, platform, large, Object.keys(params), secrets]);
 }
 
 function jobOf(uses: Use[], settings: CircleciOptions['settings']): Yaml {

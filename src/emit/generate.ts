@@ -1,6 +1,7 @@
 // A provider's files from a config: every workflow read, planned and turned into jobs, and then written in the provider's syntax.
 import { relative, resolve } from 'node:path';
 import type { ByMachine, Config } from '../config/config.ts';
+import { parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
 import { type Diagnostic, ok, type Result, unreachable } from '../failure.ts';
 import { readFamily } from '../family/family.ts';
@@ -40,9 +41,11 @@ export interface Generated {
 
 /** Reads a config for each of its workflows; a config without any is one workflow, `build`, on every push. */
 export async function readPipeline(options: GenerateOptions): Promise<Result<{ pipeline: Pipeline; config: Config }>> {
+  const parsed = parseConfig(options.text, options.file);
+  if (!parsed.ok) return parsed;
   const read = (workflow?: string): Result<Config> => {
     const { file, env, set, now } = options;
-    const config = readConfig(options.text, {
+    const config = readConfig(parsed.value, {
       file,
       env,
       set,
