@@ -230,7 +230,7 @@ describe.skipIf(problem)(`HySDS, rehearsed${problem ? ` (skipped: ${problem})` :
 
   async function expectPublished(images: string[], tags: string[]): Promise<void> {
     for (const image of images) {
-      const suffixes = image === 'elasticsearch' ? [''] : ['', '-amd64', '-arm64'];
+      const suffixes = ['elasticsearch', 'redis', 'rabbitmq'].includes(image) ? [''] : ['', '-amd64', '-arm64'];
       expect(tagsOf(`hysds/${image}`), image).toEqual(
         expect.arrayContaining(tags.flatMap((tag) => suffixes.map((suffix) => tag + suffix))),
       );
@@ -267,6 +267,7 @@ describe.skipIf(problem)(`HySDS, rehearsed${problem ? ` (skipped: ${problem})` :
     expect(ran.stdout + ran.stderr).not.toContain('canary-token');
     await expectPublished([...families, 'elasticsearch'], ['develop']);
     expect(() => tagsOf('hysds/mozart')).toThrow();
+    expect(tagsOf('hysds/redis')).toEqual(['develop']);
     expect(loaded('hysds-verdi-develop.tar.gz')).toEqual({ tag: 'hysds/verdi:develop', architecture: 'amd64' });
     expect(loaded('hysds-verdi-develop-arm64.tar.gz')).toEqual({
       tag: 'hysds/verdi:develop-arm64',

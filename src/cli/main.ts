@@ -139,6 +139,20 @@ pipeline('check', 'compare the committed pipeline with what the config gives, an
   .addHelpText('after', '\nExample:\n  splitbuild ci check circleci')
   .action(async (provider, options) => exit((await import('./ci.ts')).ciCheck(provider, options)));
 
+ci.command('import')
+  .description('write a config of a pipeline that was written by hand; what it can’t express stays as comments')
+  .argument('<provider>', 'circleci')
+  .argument('<file>', 'the pipeline: .circleci/config.yml')
+  .option(
+    '-o, --out <file>',
+    'the config to write, which must not be there yet; - for standard output',
+    'splitbuild.yaml',
+  )
+  .option('--project <owner/repository>', 'the repository that the pipeline is of; git’s origin when not given')
+  .option('--json', 'print what was found as JSON')
+  .addHelpText('after', '\nExample:\n  splitbuild ci import circleci .circleci/config.yml --out -')
+  .action(async (provider, file, options) => exit((await import('./ci-import.ts')).ciImport(provider, file, options)));
+
 ci.command('rehearse')
   .description('run a CircleCI pipeline on this machine, to try it before it is pushed')
   .argument('<file>', 'the pipeline: .circleci/config.yml')
