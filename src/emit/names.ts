@@ -20,10 +20,15 @@ export function uniqueNames(
       rest.add(name);
     }
   }
+  // Where a name left off counting: else a thousand that clean to the same would be counted through a thousand times.
+  const next = new Map<string, number>();
   for (const name of rest) {
     const cleaned = clean(name);
     let candidate = cleaned;
-    for (let count = 2; used.has(candidate.toLowerCase()); count++) candidate = `${cleaned}-${count}`;
+    for (let count = next.get(cleaned) ?? 2; used.has(candidate.toLowerCase()); count++) {
+      candidate = `${cleaned}-${count}`;
+      next.set(cleaned, count + 1);
+    }
     used.add(candidate.toLowerCase());
     result.set(name, candidate);
   }

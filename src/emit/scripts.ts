@@ -124,7 +124,7 @@ fi`,
 );
 
 /** IMAGE, PLATFORM, ARCH, SOURCE, REF, FOLDER, CONTEXT, DOCKERFILE, TARGET, ARGS, SECRETS, UPSTREAMS, REGISTRY */
-export const build = script(retry, firstTag, source, upstreams, plainImages, buildFlags, buildOne);
+export const build = script(retry, firstTag, fill, source, upstreams, plainImages, buildFlags, buildOne);
 
 /** Several images by a script of their own. IMAGES, SCRIPT, PLATFORM, ARCH, SOURCE, REF, FOLDER, UPSTREAMS, REGISTRY */
 export const group = script(retry, firstTag, fill, source, upstreams, plainImages, runGroup);
