@@ -36,8 +36,8 @@ that has its own \`branch\` sees it in the file's variables and in the \`default
 An edge comes from a \`FROM\`, \`COPY --from\` or \`RUN --mount from=\` that names the repository of another image of the file (with Docker Hub's
 host, the registry's, or none) and one of its tags. \`needs\` adds edges that no Dockerfile shows.
 
-\`groups\`, \`exports\`, \`assets\`, \`mirror\`, \`ci\` and the \`on\` of workflows describe a CI pipeline: they are read and checked, and
-\`splitbuild build\` leaves them alone and says so.
+\`groups\`, \`exports\`, \`assets\`, \`mirror\`, \`ci\` and the \`on\` of workflows are for the pipeline (\`splitbuild ci generate\`, see
+[ci.md](ci.md)); \`splitbuild build\` leaves them alone and says so.
 `;
 
 /** The whole document. */

@@ -144,7 +144,16 @@ describe.skipIf(problem)(`HySDS, rehearsed${problem ? ` (skipped: ${problem})` :
     const generated = await splitbuild(['ci', 'generate', 'circleci'], { cwd });
     expect(generated.stderr).toContain('longest chain 5');
     expect(generated.code).toBe(0);
-    expect((await splitbuild(['ci', 'check', 'circleci'], { cwd })).code).toBe(0);
+    expect(generated.stderr).toContain('8 with --chain manifest');
+    expect((await splitbuild(['ci', 'check', 'circleci', '--remote'], { cwd })).stderr).toContain(
+      'as the config gives it',
+    );
+    // An export for a platform that an image doesn't have is found before it runs.
+    const wrong = join(cwd, 'wrong.yaml');
+    writeFileSync(wrong, readFileSync(join(cwd, 'splitbuild.yaml'), 'utf8').replace(', platforms: [linux/amd64]', ''));
+    const refused = await splitbuild(['ci', 'check', 'circleci', '--remote', '--config', 'wrong.yaml'], { cwd });
+    expect(refused.stderr).toContain('hysds/logstash:7.1.1 has no linux/arm64, only linux/amd64');
+    expect(refused.code).toBe(1);
   });
   afterAll(async () => lab?.close());
 

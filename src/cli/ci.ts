@@ -3,10 +3,15 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
 import { execa } from 'execa';
+import type { Config } from '../config/config.ts';
 import { checkCircleci } from '../emit/check.ts';
-import { chainOf, type Generated, generate, type Provider, providers } from '../emit/generate.ts';
+import { chainOf, type Generated, generate, otherChain, type Provider, providers } from '../emit/generate.ts';
 import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
-import { formatDiagnostic } from '../report/diagnostic.ts';
+import { formatPlatform } from '../image/platform.ts';
+import { parseReference } from '../image/reference.ts';
+import { inspectImage } from '../image/verify.ts';
+import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
+import { createClient } from './client.ts';
 import { color, interruptSignal, parseSet, printFailure } from './load.ts';
 
 export interface CiOptions {
@@ -22,7 +27,7 @@ export interface CiOptions {
 export async function ciGenerate(provider: string, options: CiOptions): Promise<number> {
   const generated = await make(provider, options);
   if (!generated.ok) return printFailure(generated.failure);
-  const { files, root, pipeline } = generated.value;
+  const { files, root, pipeline, config } = generated.value;
   if (options.json) {
     process.stdout.write(`${JSON.stringify(pipeline, undefined, 2)}\n`);
     return 0;
@@ -48,19 +53,24 @@ export async function ciGenerate(provider: string, options: CiOptions): Promise<
   for (const workflow of pipeline.workflows) {
     const chain = chainOf(workflow);
     if (chain.length === 0) continue;
+    const own = options.chain === 'manifest' ? 'manifest' : config.chain;
+    const other = chainOf(otherChain(workflow, own)).length;
     process.stderr.write(
-      `${workflow.name}: ${workflow.jobs.length} jobs, longest chain ${chain.length}: ${chain.join(' → ')}\n`,
+      `${workflow.name}: ${workflow.jobs.length} jobs, longest chain ${chain.length} (${other} with --chain ${own === 'arch' ? 'manifest' : 'arch'}): ${chain.join(' → ')}\n`,
     );
   }
   return 0;
 }
 
 /** The committed files against what the config gives, and each of them for itself. */
-export async function ciCheck(provider: string, options: CiOptions & { file?: string | undefined }): Promise<number> {
+export async function ciCheck(
+  provider: string,
+  options: CiOptions & { file?: string | undefined; remote?: true | undefined },
+): Promise<number> {
   const generated = await make(provider, options);
   if (!generated.ok) return printFailure(generated.failure);
-  const { files, root } = generated.value;
-  let problems = 0;
+  const { files, root, config } = generated.value;
+  let problems = options.remote ? await missingPlatforms(config) : 0;
   for (const [path, text] of Object.entries(files)) {
     const file = options.file === undefined ? join(root, path) : resolve(options.file);
     const name = relative(process.cwd(), file) || file;
@@ -82,6 +92,40 @@ export async function ciCheck(provider: string, options: CiOptions & { file?: st
   }
   if (problems === 0) process.stderr.write(`${Object.keys(files).join(', ')}: as the config gives it.\n`);
   return problems === 0 ? 0 : 1;
+}
+
+/** Images of others, asked for at their registries: one that lacks a platform would stop a job, and perhaps a release. */
+async function missingPlatforms(config: Config): Promise<number> {
+  const reach = createClient(config);
+  if (!reach.ok) return Number(printFailure(reach.failure) > 0);
+  const wanted = [
+    ...Object.entries(config.assets).flatMap(([name, asset]) =>
+      asset.images.map(({ image, platforms }) => ({ image, platforms, of: `assets.${name}` })),
+    ),
+    ...config.images.flatMap(({ name, mirror, platforms }) =>
+      mirror === undefined ? [] : [{ image: mirror, platforms, of: `image '${name}'` }],
+    ),
+  ];
+  const signal = interruptSignal();
+  const found = await Promise.all(
+    wanted.map(async ({ image, platforms, of }): Promise<string[]> => {
+      const reference = parseReference(image);
+      if (!reference.ok) return [`${of}: '${image}' is not an image reference`];
+      const { tag, digest } = reference.value;
+      const seen = await inspectImage(
+        reach.value.client,
+        { ...reference.value, ...(tag || digest ? {} : { tag: 'latest' }) },
+        signal,
+      );
+      if (!seen.ok) return [`${of}: ${formatFailure(seen.failure, { color: false })}`];
+      const has = new Set(seen.value.platforms.map(({ platform }) => formatPlatform(platform)));
+      const lacking = platforms.map(formatPlatform).filter((platform) => !has.has(platform));
+      if (lacking.length === 0) return [];
+      return [`${of}: ${image} has no ${lacking.join(', ')}, only ${[...has].join(', ')}; say so with 'platforms'`];
+    }),
+  );
+  for (const line of found.flat()) process.stderr.write(`error: ${line}\n`);
+  return found.flat().length;
 }
 
 function withoutHeader(text: string): string {

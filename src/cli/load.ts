@@ -110,8 +110,12 @@ function leftAlone({ groups, exports, assets }: Config, mirrored: string[]): Dia
     ...(exports.length > 0 ? ['exports'] : []),
     ...(Object.keys(assets).length > 0 ? ['assets'] : []),
   ];
-  const whole = parts.map((part): string => `'${part}' is read and checked, and nothing is made of it yet`);
-  const images = mirrored.map((name) => `image '${name}' is a mirror, which is not copied yet`);
+  const whole = parts.map(
+    (part): string => `'${part}' is for the pipeline (splitbuild ci generate): nothing is made of it here`,
+  );
+  const images = mirrored.map(
+    (name) => `image '${name}' is a mirror, which the pipeline copies: it is left alone here`,
+  );
   return [...whole, ...images].map((message) => ({ code: 'left-alone', severity: 'warning', message }));
 }
 

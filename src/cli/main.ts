@@ -135,6 +135,7 @@ pipeline('generate', 'write the pipeline of the config’s workflows')
   .action(async (provider, options) => exit((await import('./ci.ts')).ciGenerate(provider, options)));
 
 pipeline('check', 'compare the committed pipeline with what the config gives, and look for what can’t work')
+  .option('--remote', 'ask the registries whether images of others have the platforms that are wanted of them')
   .option('--file <file>', 'the committed file, where it is not where the provider looks for it')
   .addHelpText('after', '\nExample:\n  splitbuild ci check circleci')
   .action(async (provider, options) => exit((await import('./ci.ts')).ciCheck(provider, options)));

@@ -5,6 +5,7 @@ import { parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
 import { type Diagnostic, ok, type Result, unreachable } from '../failure.ts';
 import { readFamily } from '../family/family.ts';
+import { archSuffix } from '../image/platform.ts';
 import { buildWorkflow } from './build-pipeline.ts';
 import { emitCircleci } from './circleci.ts';
 import { emitGithub } from './github.ts';
@@ -36,6 +37,8 @@ export interface Generated {
   /** By path from the repository's top. */
   files: Record<string, string>;
   pipeline: Pipeline;
+  /** As it is without a workflow. */
+  config: Config;
   warnings: Diagnostic[];
 }
 
@@ -108,7 +111,7 @@ export async function generate(options: GenerateOptions): Promise<Result<Generat
   }
   const { header } = options;
   const files = filesOf(options.provider, pipeline, config, { header, extraJobs });
-  return files.ok ? ok({ files: files.value, pipeline, warnings }) : files;
+  return files.ok ? ok({ files: files.value, pipeline, config, warnings }) : files;
 }
 
 function notForProvider(workflow: string, jobs: string[], provider: Provider): Diagnostic {
@@ -147,6 +150,37 @@ function given<T>(machines: ByMachine<T>): Record<string, T> {
   return Object.fromEntries(
     Object.entries(machines).flatMap(([name, value]): [string, T][] => (value === undefined ? [] : [[name, value]])),
   );
+}
+
+/** The same jobs, as they wait for each other with the other `chain`. */
+export function otherChain(workflow: PipelineWorkflow, chain: Config['chain']): PipelineWorkflow {
+  const names = new Set(workflow.jobs.map(({ name }) => name));
+  const jobs = workflow.jobs.map((job) => {
+    if (job.kind !== 'build' || !job.platform) return job;
+    const suffix = archSuffix(job.platform);
+    const needs = job.needs.map((need) => {
+      const other = chain === 'arch' ? need.replace(/-[^-]+$/, '-manifest') : need.replace(/-manifest$/, `-${suffix}`);
+      return names.has(other) ? other : need;
+    });
+    return { ...job, needs: [...new Set(needs)] };
+  });
+  return { ...workflow, jobs: inOrder(jobs) };
+}
+
+/** Each after what it needs. */
+function inOrder(jobs: PipelineWorkflow['jobs']): PipelineWorkflow['jobs'] {
+  const byName = new Map(jobs.map((job) => [job.name, job]));
+  const ordered = new Set<PipelineWorkflow['jobs'][number]>();
+  const visit = (job: PipelineWorkflow['jobs'][number]): void => {
+    if (ordered.has(job)) return;
+    for (const need of job.needs) {
+      const before = byName.get(need);
+      if (before) visit(before);
+    }
+    ordered.add(job);
+  };
+  for (const job of jobs) visit(job);
+  return [...ordered];
 }
 
 /** The longest chain of a workflow's jobs, first to last. */

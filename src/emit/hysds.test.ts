@@ -1,9 +1,11 @@
 // HySDS's pipeline from examples/hysds, compared job by job with the facts of the one that was written by hand (testdata/hysds). What is
 // different on purpose is in docs/hysds.md; here it is what `facts` below turns into the other's words, each with its line.
 import { readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { checkCircleci } from './check.ts';
 import { chainOf, type GenerateOptions, generate } from './generate.ts';
 
 const file = 'examples/hysds/splitbuild.yaml';
@@ -65,28 +67,32 @@ const emittedSchema = z.looseObject({
   ),
   workflows: z.record(
     z.string(),
-    z.looseObject({ jobs: z.array(z.union([z.string(), z.record(z.string(), entrySchema)])), triggers: z.unknown().optional() }),
+    z.looseObject({
+      jobs: z.array(z.union([z.string(), z.record(z.string(), entrySchema)])),
+      triggers: z.unknown().optional(),
+    }),
   ),
 });
 type Emitted = z.infer<typeof emittedSchema>;
 type Fact = z.infer<typeof factsSchema>['jobs'][string];
 
+const options: GenerateOptions = {
+  provider: 'circleci',
+  file,
+  text,
+  env: {},
+  set: {},
+  root: process.cwd(),
+  steps: 'docker',
+  header: [],
+  now: new Date(0),
+  signal: new AbortController().signal,
+};
+
 async function emit(
-  options: Partial<GenerateOptions> = {},
+  changes: Partial<GenerateOptions> = {},
 ): Promise<{ emitted: Emitted; chains: Record<string, number> }> {
-  const generated = await generate({
-    provider: 'circleci',
-    file,
-    text,
-    env: {},
-    set: {},
-    root: process.cwd(),
-    steps: 'docker',
-    header: [],
-    now: new Date(0),
-    signal: new AbortController().signal,
-    ...options,
-  });
+  const generated = await generate({ ...options, ...changes });
   if (!generated.ok) throw new Error(JSON.stringify(generated.failure));
   const [circleci = ''] = Object.values(generated.value.files);
   const chains = generated.value.pipeline.workflows.map((workflow) => [workflow.name, chainOf(workflow).length]);
@@ -313,4 +319,22 @@ test('with mode: emulated every image is one large job without suffixes, and tak
   expect(emitted.jobs['build-hysds_base']).toMatchObject({ resource_class: 'large' });
   expect(Object.keys(emitted.jobs).filter((name) => /hysds_(base|dev|cuda_base)-/.test(name))).toEqual([]);
   expect(everything.emitted.jobs).toHaveProperty('build-hysds_base-arm64');
+});
+
+test.each(['arch', 'manifest'] as const)(
+  'it fits CircleCI’s schema, and the check finds nothing, with chain: %s',
+  async (chain) => {
+    const generated = await generate({ ...options, chain });
+    if (!generated.ok) throw new Error(JSON.stringify(generated.failure));
+    const [circleci = ''] = Object.values(generated.value.files);
+    const schema = readFileSync(new URL('../../test/schemas/circleci.json', import.meta.url), 'utf8');
+    const fits = new Ajv({ strict: false, validateFormats: false }).compile(JSON.parse(schema));
+    fits(parse(circleci, { maxAliasCount: -1 }));
+    expect(fits.errors).toBeNull();
+    expect(checkCircleci(circleci, 'config.yml')).toEqual([]);
+  },
+);
+
+test('the config has at most 150 lines', () => {
+  expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150);
 });

@@ -73,7 +73,7 @@ function edgesOf(given: Facts): Set<string> {
   return edges;
 }
 
-describe.skipIf(!facts || !git).each(pipelines)('the $name pipeline', ({ commit, json, lines }) => {
+describe.each(pipelines)('the $name pipeline', ({ commit, json, lines }) => {
   const load = async (): Promise<{ given: Facts; draft: Draft; text: string; source: string }> => {
     const given = factsSchema.parse(JSON.parse(await readFile(`${facts}/${json}`, 'utf8')));
     const { stdout: source } = await execa('git', ['--git-dir', git ?? '', 'show', `${commit}:.circleci/config.yml`]);
