@@ -52,6 +52,6 @@ fi
 # GitHub's workflows are run by act, which is built where Go is; without it that one test is not there.
 if [ "$what" = lab ] && command -v go > /dev/null && [ ! -x .cache/bin/act ]; then
   echo "Building act, which runs GitHub's workflows (go install)" >&2
-  GOBIN="$PWD/.cache/bin" timeout 600 go install github.com/nektos/act@v0.2.82 > /dev/null 2>&1 \
+  GOBIN="$PWD/.cache/bin" timeout 600 go install github.com/nektos/act@v0.2.89 > /dev/null 2>&1 \
     || echo "act could not be built: GitHub's workflows are checked here, and not run" >&2
 fi

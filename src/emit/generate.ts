@@ -3,7 +3,8 @@ import { relative, resolve } from 'node:path';
 import type { ByMachine, Config } from '../config/config.ts';
 import { parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
-import { type Diagnostic, ok, type Result, unreachable } from '../failure.ts';
+import { asMap } from '../config/tree.ts';
+import { type Diagnostic, fail, ok, type Result, unreachable } from '../failure.ts';
 import { readFamily } from '../family/family.ts';
 import { archSuffix } from '../image/platform.ts';
 import { buildWorkflow } from './build-pipeline.ts';
@@ -37,7 +38,7 @@ export interface Generated {
   /** By path from the repository's top. */
   files: Record<string, string>;
   pipeline: Pipeline;
-  /** As it is without a workflow. */
+  /** Of the workflow with the most images. */
   config: Config;
   warnings: Diagnostic[];
 }
@@ -58,13 +59,14 @@ export async function readPipeline(options: GenerateOptions): Promise<Result<{ p
     });
     return config.ok ? ok(withOptions(config.value, options)) : config;
   };
-  const top = read();
-  if (!top.ok) return top;
-  const names = Object.keys(top.value.workflows);
-  const pipeline: Pipeline = { family: top.value.family, workflows: [] };
+  const names = Object.keys(asMap(asMap(parsed.value.value)?.workflows) ?? {});
+  const pipeline: Pipeline = { family: '', workflows: [] };
+  let whole: Config | undefined;
   for (const name of names.length > 0 ? names : [undefined]) {
-    const config = name === undefined ? top : read(name);
+    const config = read(name);
     if (!config.ok) return config;
+    pipeline.family = config.value.family;
+    if (!whole || config.value.images.length > whole.images.length) whole = config.value;
     const written = name === undefined ? undefined : config.value.workflows[name];
     if (written && !written.builds) {
       pipeline.workflows.push({ name: name ?? 'build', on: written.on ?? {}, jobs: [] });
@@ -86,7 +88,7 @@ export async function readPipeline(options: GenerateOptions): Promise<Result<{ p
     if (!workflow.ok) return workflow;
     pipeline.workflows.push(workflow.value);
   }
-  return ok({ pipeline, config: top.value });
+  return whole ? ok({ pipeline, config: whole }) : fail({ kind: 'usage', message: 'the config has no workflow' });
 }
 
 function withOptions(config: Config, { chain, mode }: GenerateOptions): Config {

@@ -29,14 +29,18 @@ export function groupJobs(jobs: readonly Job[], others: readonly (readonly strin
     if (stem !== undefined) families.set(stem, [...(families.get(stem) ?? []), job]);
   }
   const names = new Set(jobs.map(({ name }) => name));
-  const waits = [...jobs.map(({ needs }) => needs), ...others];
+  // Who waits for each job, by their places.
+  const waiters = new Map<string, number[]>();
+  for (const [place, needs] of [...jobs.map((job) => job.needs), ...others].entries()) {
+    for (const need of new Set(needs)) waiters.set(need, [...(waiters.get(need) ?? []), place]);
+  }
   const groups: Group[] = [];
   const done = new Set<Job>();
   for (const job of jobs) {
     if (done.has(job)) continue;
     const stem = stemOf(job);
     const family = stem === undefined || names.has(stem) ? [] : (families.get(stem) ?? []);
-    const group = stem !== undefined && areNeededAsOne(family, waits) ? groupOf(stem, family) : undefined;
+    const group = stem !== undefined && areNeededAsOne(family, waiters) ? groupOf(stem, family) : undefined;
     groups.push(group ?? { name: job.name, jobs: [job], columns: new Map(), steps: job.steps, params: job.params });
     for (const one of group?.jobs ?? [job]) done.add(one);
   }
@@ -49,11 +53,8 @@ function stemOf({ kind, name, platform, steps }: Job): string | undefined {
   return name.endsWith(end) && name.length > end.length ? name.slice(0, -end.length) : undefined;
 }
 
-function areNeededAsOne(family: Job[], waits: readonly (readonly string[])[]): boolean {
-  return waits.every((needs) => {
-    const needed = family.filter(({ name }) => needs.includes(name)).length;
-    return needed === 0 || needed === family.length;
-  });
+function areNeededAsOne(family: Job[], waiters: ReadonlyMap<string, number[]>): boolean {
+  return new Set(family.map(({ name }) => (waiters.get(name) ?? []).join())).size <= 1;
 }
 
 /** Undefined where the jobs differ in more than a matrix can say. */

@@ -1,5 +1,5 @@
 // Names of GitLab's jobs: one file has those of all workflows, and some words mean something else there.
-import { uniqueNames } from './names.ts';
+import { uniqueName } from './names.ts';
 import type { Job, Pipeline } from './pipeline.ts';
 
 /** Keys of the file that are no jobs (GitLab's `config/entry/root.rb`), and `pages`, which publishes a site. */
@@ -58,13 +58,11 @@ function uniquely(
   cleaned: (name: string) => string,
   taken: readonly string[],
 ): Map<string, string> {
-  const used = new Set(taken);
+  const used = new Set(taken.map((name) => name.toLowerCase()));
   const result = new Map<string, string>();
   const ordered = [...wanted].sort(([, a], [, b]) => Number(cleaned(a) !== a) - Number(cleaned(b) !== b));
   for (const [owner, name] of ordered) {
-    const [unique = name] = uniqueNames([name], cleaned, used).values();
-    used.add(unique);
-    result.set(owner, unique);
+    result.set(owner, uniqueName(cleaned(name), used));
   }
   return result;
 }

@@ -10,29 +10,22 @@ export function uniqueNames(
   taken: Iterable<string> = [],
 ): Map<string, string> {
   const used = new Set([...taken].map((name) => name.toLowerCase()));
+  const distinct = [...new Set(names)];
+  const untouched = new Set(distinct.filter((name) => clean(name) === name));
   const result = new Map<string, string>();
-  const rest = new Set<string>();
-  for (const name of new Set(names)) {
-    if (clean(name) === name && !used.has(name.toLowerCase())) {
-      used.add(name.toLowerCase());
-      result.set(name, name);
-    } else {
-      rest.add(name);
-    }
-  }
-  // Where a name left off counting: else a thousand that clean to the same would be counted through a thousand times.
-  const next = new Map<string, number>();
-  for (const name of rest) {
-    const cleaned = clean(name);
-    let candidate = cleaned;
-    for (let count = next.get(cleaned) ?? 2; used.has(candidate.toLowerCase()); count++) {
-      candidate = `${cleaned}-${count}`;
-      next.set(cleaned, count + 1);
-    }
-    used.add(candidate.toLowerCase());
-    result.set(name, candidate);
+  // Those that can stay as they are come first: no other takes their name.
+  for (const name of [...untouched, ...distinct.filter((one) => !untouched.has(one))]) {
+    result.set(name, uniqueName(clean(name), used));
   }
   return result;
+}
+
+/** The name, or the name with the next free number; it is added to `used`, which has names in lower case. */
+export function uniqueName(name: string, used: Set<string>): string {
+  let candidate = name;
+  for (let count = 2; used.has(candidate.toLowerCase()); count++) candidate = `${name}-${count}`;
+  used.add(candidate.toLowerCase());
+  return candidate;
 }
 
 /** `Build base!` is `Build-base`: what fits file names, tags and most providers' ids. Never empty. */
