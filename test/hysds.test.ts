@@ -121,9 +121,11 @@ describe.skipIf(problem)(`HySDS, rehearsed${problem ? ` (skipped: ${problem})` :
     );
     // What the pipeline clones from GitHub comes from the stand-ins, by git's own means.
     const redirect = {
-      GIT_CONFIG_COUNT: '1',
+      GIT_CONFIG_COUNT: '2',
       GIT_CONFIG_KEY_0: `url.file://${git}/.insteadOf`,
       GIT_CONFIG_VALUE_0: 'https://github.com/hysds/',
+      GIT_CONFIG_KEY_1: `url.file://${git}/.insteadOf`,
+      GIT_CONFIG_VALUE_1: 'https://github.com/emulated/',
     };
     writeFileSync(
       join(cwd, 'contexts.yml'),
@@ -335,5 +337,23 @@ describe.skipIf(problem)(`HySDS, rehearsed${problem ? ` (skipped: ${problem})` :
         '/release',
       ),
     ).toBe('v6.0.0\n');
+  });
+
+  test('with --mode emulated, the way back: single jobs on the large machine, both platforms, no arch tags', async () => {
+    const emulated = await splitbuild(['ci', 'generate', 'circleci', '--mode', 'emulated', '--set', 'org=emulated'], {
+      cwd,
+    });
+    expect(emulated.code, emulated.stderr).toBe(0);
+    const ran = await rehearse('build-deploy-develop', ['--branch', 'develop']);
+    expect(ran.code, `${ran.stdout}\n${ran.stderr}`.slice(-6000)).toBe(0);
+    for (const image of ['base', 'cuda-dev', 'pge-base', 'verdi']) {
+      expect(tagsOf(`emulated/${image}`)).toEqual(['develop']);
+      const name = `${address}/emulated/${image}:develop`;
+      const verified = await splitbuild(
+        ['verify', '--plain-http', name, '--platform', 'linux/amd64', '--platform', 'linux/arm64'],
+        { cwd },
+      );
+      expect(verified.stdout, verified.stderr).toContain('is whole');
+    }
   });
 });

@@ -36,15 +36,18 @@ export function checkCircleci(text: string, file: string): Diagnostic[] {
       const at = jobs.find(({ name }) => name === first)?.node;
       report('cycle', `the jobs of workflow '${workflow}' require each other in a circle: ${circle.join(' → ')}`, at);
     }
-    problems.push(
-      ...unpublished(document.toJS(), jobs, workflow).map(({ message, job }) => ({
-        code: 'unpublished',
-        severity: 'error' as const,
+    const config: unknown = document.toJS({ maxAliasCount: -1 });
+    for (const { message, job } of unpublished(config, jobs, workflow)) {
+      report(
+        'unpublished',
         message,
-        ...locate(job.node, text, file, lines),
-        help: 'nothing joins what it pushes: take it out, or add it to its manifest job',
-      })),
-    );
+        job.node,
+        'nothing joins what it pushes: take it out, or add it to its manifest job',
+      );
+    }
+    for (const { message, job } of unbuilt(config, jobs, workflow)) {
+      report('unbuilt', message, job.node, 'take the line out of its exports, or build that platform');
+    }
   }
   return problems;
 }
@@ -105,19 +108,15 @@ function circleOf(needs: Map<string, string[]>): string[] | undefined {
 
 /** Jobs that push a platform's image for a manifest job to join, and no job of the workflow that joins it. */
 function unpublished(config: unknown, jobs: Entry[], workflow: string): { message: string; job: Entry }[] {
-  const stepsOf = (job: Entry): Record<string, Record<string, string>>[] => {
-    const steps = at(config, 'jobs', job.definition, 'steps');
-    return Array.isArray(steps) ? steps.filter((step) => typeof step === 'object') : [];
-  };
   const joined = new Set(
     jobs.flatMap((job) =>
-      stepsOf(job).flatMap(({ publish }) =>
+      stepsOf(config, job).flatMap(({ publish }) =>
         words(publish?.images).flatMap((image) => words(publish?.arches).map((arch) => `${image} ${arch}`)),
       ),
     ),
   );
   return jobs.flatMap((job) =>
-    stepsOf(job).flatMap(({ build, group }) => {
+    stepsOf(config, job).flatMap(({ build, group }) => {
       const made = build ? words(build.image) : words(group?.images);
       const arch = build?.arch ?? group?.arch ?? '';
       const lost = made.filter((image) => !joined.has(`${image} ${arch}`));
@@ -130,6 +129,41 @@ function unpublished(config: unknown, jobs: Entry[], workflow: string): { messag
       ];
     }),
   );
+}
+
+/** Exports of a platform that no job of the workflow builds. */
+function unbuilt(config: unknown, jobs: Entry[], workflow: string): { message: string; job: Entry }[] {
+  const steps = jobs.map((job) => ({ job, steps: stepsOf(config, job) }));
+  const built = new Set(
+    steps.flatMap(({ steps: own }) =>
+      own.flatMap((step) =>
+        [step.build, step.group, step.emulated, step['emulated-group']].flatMap((one) =>
+          words(one?.image ?? one?.images).flatMap((image) =>
+            words(one?.arch ?? one?.arches).map((arch) => `${image} ${arch}`),
+          ),
+        ),
+      ),
+    ),
+  );
+  return steps.flatMap(({ job, steps: own }) =>
+    own.flatMap((step) =>
+      (step.export?.exports ?? '').split('\n').flatMap((line) => {
+        const [image = '', platform = '', arch = ''] = words(line);
+        if (image === '' || built.has(`${image} ${arch}`)) return [];
+        return [
+          {
+            message: `workflow '${workflow}': '${job.name}' exports ${image} for ${platform}, which no job of it builds`,
+            job,
+          },
+        ];
+      }),
+    ),
+  );
+}
+
+function stepsOf(config: unknown, job: Entry): Record<string, Record<string, string>>[] {
+  const steps = at(config, 'jobs', job.definition, 'steps');
+  return Array.isArray(steps) ? steps.filter((step) => typeof step === 'object' && step !== null) : [];
 }
 
 /** Words of a setting; a parameter (`<< parameters.org >>/base`) is part of one. */

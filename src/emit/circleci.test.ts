@@ -160,6 +160,7 @@ test('emitting and reading back gives the same pipeline, for any family', async 
 
 const small = {
   version: 1,
+  exports: [{ image: 'app', file: 'app-${tag}${archSuffix}.tar.gz' }],
   family: 'small',
   platforms: ['linux/amd64', 'linux/arm64'],
   registry: 'localhost:5000',
@@ -207,6 +208,11 @@ test.each([
     'a circle',
     (text: string) => text.replace(/(build-base-amd64: \{)( filters)/, '$1 requires: [build-app-amd64],$2'),
     'cycle',
+  ],
+  [
+    'an export that nothing builds',
+    (text: string) => text.replace('linux/arm64 -arm64 {tag}', 'linux/arm64 -arm65 {tag}'),
+    'unbuilt',
   ],
   [
     'an arch that its manifest job leaves out',

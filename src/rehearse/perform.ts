@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { maskValues } from '../run/mask.ts';
 import type { Machines } from './builders.ts';
 import type { Repository } from './checkout.ts';
 import type { Contexts } from './contexts.ts';
 import type { Emit, RehearsalEvent } from './event.ts';
 import { runJob } from './job.ts';
-import { maskValues } from './mask.ts';
 import type { Rehearsal, RehearsalJob, Trigger } from './pipeline.ts';
 import { requiredJobs, runWorkflow, type WorkflowEnd } from './run.ts';
 import { defaultShell } from './shell.ts';

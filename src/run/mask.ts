@@ -4,13 +4,18 @@ import type { Emit, Event } from './event.ts';
 /** Shorter ones would blank out half of a log, and hide nothing. */
 const shortest = 4;
 
-/** An emitter that writes `***` for each value, and for each line of one that has several. */
-export function maskSecrets(emit: Emit, values: string[]): Emit {
+/** Writes `***` for each value, and for each line of one that has several. */
+export function maskValues(values: string[]): (text: string) => string {
   const secrets = [...new Set(values.flatMap((value) => [value, ...value.split(/\r?\n/)].map((part) => part.trim())))]
-    .filter((value) => value.length >= shortest)
+    .filter((value) => value.length >= shortest && value !== 'true' && value !== 'false')
     .sort((a, b) => b.length - a.length);
-  if (secrets.length === 0) return emit;
-  const mask = (text: string): string => secrets.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
+  return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
+}
+
+/** An emitter whose events are masked. */
+export function maskSecrets(emit: Emit, values: string[]): Emit {
+  if (values.length === 0) return emit;
+  const mask = maskValues(values);
   return (event) => {
     if (event.type === 'task-output') emit({ ...event, line: mask(event.line) });
     else if (event.type === 'task-failed') emit(maskFailure(event, mask));
