@@ -164,7 +164,7 @@ describe.skipIf(problem)(`failures in the lab${problem ? ` (skipped: ${problem})
     try {
       const full = await splitbuild(['build'], { cwd });
       expect(full.code).toBe(1);
-      expect(full.stderr).toMatch(/no space left|disk is full|507|500/i);
+      expect(full.stderr).toContain('the disk is full');
       expect((await splitbuild(['verify', 't/base'], { cwd })).code).toBe(0);
       execFileSync('mount', ['-o', 'remount,size=64m', state]);
       const roomy = await splitbuild(['build'], { cwd });

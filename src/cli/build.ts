@@ -57,7 +57,13 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
   if (refused) return printFailure(refused);
   const builders = chosenBuilders(options.builder, config);
   if (!builders.ok) return printFailure(builders.failure);
-  const registry = await openRegistry(config, options.state);
+  // What can't be kept can't be resumed: nothing more is begun.
+  let storageFailure: Failure | undefined;
+  const lostStorage = (failure: Failure): void => {
+    storageFailure ??= failure;
+    stopped.abort();
+  };
+  const registry = await openRegistry(config, options.state, lostStorage);
   if (!registry.ok) return printFailure(registry.failure);
   let fleet: Fleet | undefined;
   try {
@@ -90,14 +96,9 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
       stderr: process.stderr,
       verbose: options.verbose ?? false,
     });
-    let journalFailure: Failure | undefined;
     const emit = (event: Event): void => {
-      const written = journalFailure ? undefined : journal.value.append(event);
-      if (written && !written.ok) {
-        // What the journal does not know can't be resumed: nothing more is begun.
-        journalFailure = written.failure;
-        stopped.abort();
-      }
+      const written = storageFailure ? undefined : journal.value.append(event);
+      if (written && !written.ok) lostStorage(written.failure);
       reporter.event(event);
     };
     try {
@@ -119,7 +120,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
         { publish: options.publish, build: builds },
       );
       reporter.close();
-      if (journalFailure) return printFailure(journalFailure);
+      if (storageFailure) return printFailure(storageFailure);
       return outcome === 'done' ? 0 : outcome === 'interrupted' ? 130 : 1;
     } finally {
       reporter.close();
@@ -191,7 +192,11 @@ interface OpenRegistry {
   close(): Promise<void>;
 }
 
-async function openRegistry(config: Config, state: string): Promise<Result<OpenRegistry>> {
+async function openRegistry(
+  config: Config,
+  state: string,
+  onFailure: (failure: Failure) => void,
+): Promise<Result<OpenRegistry>> {
   const { registry } = config;
   if (registry.kind === 'remote') {
     const reach = createClient(config);
@@ -200,7 +205,7 @@ async function openRegistry(config: Config, state: string): Promise<Result<OpenR
     return ok({ client, address: registry.host, plainHttp: plainHttp(registry.host), close: async () => undefined });
   }
   const at = registry.listen ? splitAddress(registry.listen) : { host: '127.0.0.1', port: 0 };
-  const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at });
+  const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at, onFailure });
   if (!server.ok) return server;
   const { address, port, close } = server.value;
   const reach = createClient({ ...config, registries: { ...config.registries, [address]: { plainHttp: true } } });

@@ -5,7 +5,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Answer, refuse } from './embedded/answer.ts';
 import { errorCode } from './embedded/disk.ts';
 import { openLayouts } from './embedded/layout.ts';
@@ -21,6 +21,8 @@ export interface EmbeddedRegistryOptions {
   port?: number;
   /** Serves what is there and takes no lock, so it also works while another process writes. */
   readOnly?: boolean;
+  /** Told of what no client can mend: a full disk, a folder that may not be written. Clients get a 5xx, and some hide it. */
+  onFailure?: (failure: Failure) => void;
 }
 
 export interface EmbeddedRegistry {
@@ -56,7 +58,7 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions): P
   const running = new Set<Promise<void>>();
   const served: Served = { openRepository, ...(uploads ? { uploads } : {}) };
   const server = createServer((request, response) => {
-    const work = serve(request, response, root, served).finally(() => running.delete(work));
+    const work = serve(request, response, root, served, options.onFailure).finally(() => running.delete(work));
     running.add(work);
   });
   // A layer may take longer to arrive than Node's five minutes for a request.
@@ -82,7 +84,13 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions): P
   });
 }
 
-async function serve(request: IncomingMessage, response: ServerResponse, root: string, served: Served): Promise<void> {
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  root: string,
+  served: Served,
+  onFailure: EmbeddedRegistryOptions['onFailure'],
+): Promise<void> {
   const { method = 'GET', headers } = request;
   let answer: Answer;
   try {
@@ -92,12 +100,21 @@ async function serve(request: IncomingMessage, response: ServerResponse, root: s
   } catch (error) {
     if (error instanceof URIError || errorCode(error) === 'ERR_INVALID_URL') {
       answer = refuse(400, 'NAME_INVALID', 'the path is malformed');
-    } else
+    } else {
+      if (isFull(error) || isForbidden(error)) {
+        onFailure?.({
+          kind: 'system',
+          message: `the embedded registry can't be written: ${wordsOf(error)}`,
+          where: root,
+          help: 'make room, or give another folder with --state; then run again: what is done is not repeated',
+        });
+      }
       answer = refuse(
         isFull(error) ? 507 : 500,
         'UNKNOWN',
         `the registry could not do it: ${wordsOf(error)} (${root})`,
       );
+    }
   }
   try {
     await send(response, answer, method === 'HEAD');
@@ -149,6 +166,10 @@ function listen(server: Server, host: string, port: number): Promise<Result<numb
 
 function isFull(error: unknown): boolean {
   return errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
+}
+
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS', 'EIO'].includes(errorCode(error) ?? '');
 }
 
 function wordsOf(error: unknown): string {
