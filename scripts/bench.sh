@@ -2,7 +2,7 @@
 # Measures what splitbuild adds to the engine's own time: see bench/overhead.ts. Rounds: bench.sh [N]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -2,7 +2,7 @@
 # Builds and publishes examples/quickstart on two builders, shows the result, and leaves nothing running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -3,7 +3,7 @@
 # The last line is: N passed, N failed, N skipped
 set -uo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PATH:/usr/sbin:/sbin
+PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
 
 if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
   bash scripts/setup.sh lab || echo "The lab could not be set up; its tests skip." >&2

@@ -212,6 +212,25 @@ describe.skipIf(problem)(`pipelines in their providers' runners${problem ? ` (sk
     await expectPublished(cwd, 'by-splitbuild');
   });
 
+  test.each(['circleci', 'github', 'gitlab'])(
+    '%s: check passes what was generated, and shows what an edit or a changed config makes different',
+    async (provider) => {
+      const cwd = repository('checked');
+      commit(cwd);
+      expect((await splitbuild(['ci', 'check', provider], { cwd })).stderr).toContain('there is no');
+      expect((await splitbuild(['ci', 'generate', provider], { cwd })).code).toBe(0);
+      const clean = await splitbuild(['ci', 'check', provider], { cwd });
+      expect(clean.code, clean.stdout + clean.stderr).toBe(0);
+      const config = join(cwd, 'splitbuild.yaml');
+      writeFileSync(config, readFileSync(config, 'utf8').replace('tags: [checked]', 'tags: [renamed]'));
+      const changed = await splitbuild(['ci', 'check', provider], { cwd });
+      expect(changed.code).toBe(1);
+      expect(changed.stdout).toMatch(/^-.*checked/m);
+      expect(changed.stdout).toMatch(/^\+.*renamed/m);
+      expect(changed.stderr).toContain(`splitbuild ci generate ${provider}`);
+    },
+  );
+
   test('the join refuses platforms of different commits, and is not misled by what a broken try left behind', () => {
     const made = (repository: string, arch: string, revision: string): void => {
       const folder = mkdtempSync(join(lab.folder, 'labelled-'));

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
-// The config reader on sound files: the example of the design, workflows, variables and defaults. Broken files are in
+// The config reader on sound files: the example of HySDS, workflows, variables and defaults. Broken files are in
 // bad-configs.test.ts, any others in read.fuzz.test.ts.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -18,7 +18,7 @@ function read(text: string, more: Partial<ReadOptions> = {}): Config {
   return result.value;
 }
 
-test('the example of the design is read as it is meant', () => {
+test('the example of HySDS is read as it is meant', () => {
   const config = read(example);
   expect(config.family).toBe('hysds');
   expect(config.platforms.map(formatPlatform)).toEqual(['linux/amd64', 'linux/arm64']);

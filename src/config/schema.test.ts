@@ -20,7 +20,7 @@ test('it is draft 2020-12', () => {
   expect(schema.$schema).toBe('https://json-schema.org/draft/2020-12/schema');
 });
 
-test('it accepts the example of the design', () => {
+test('it accepts the example of HySDS', () => {
   check(parse(example));
   expect(check.errors).toBeNull();
 });
