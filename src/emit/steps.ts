@@ -27,15 +27,17 @@ export type StepKind = keyof typeof bodies;
 /** Settings are templates: `${org}` is a parameter of the job, `$$` a dollar. */
 export function scriptStep(uses: StepKind, name: string, settings: Record<string, string>): ScriptStep {
   const body = bodies[uses];
+  let whole: string | undefined;
   return {
     kind: 'script',
     name,
     parts: { uses, body, settings },
-    // Put together when it is read: a provider that has the bodies apart would keep thousands of copies.
+    // Put together when it is first read: a provider that has the bodies apart would keep thousands of copies.
     get script() {
-      return [...Object.entries(settings).map(([variable, value]) => `${variable}=${shellWord(value)}`), body].join(
+      whole ??= [...Object.entries(settings).map(([variable, value]) => `${variable}=${shellWord(value)}`), body].join(
         '\n',
       );
+      return whole;
     },
   };
 }
