@@ -49,9 +49,13 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --loglevel=error >&2
 fi
 
-# GitHub's workflows are run by act, which is built where Go is; without it that one test is not there.
-if [ "$what" = lab ] && command -v go > /dev/null && [ ! -x .cache/bin/act ]; then
-  echo "Building act, which runs GitHub's workflows (go install)" >&2
-  GOBIN="$PWD/.cache/bin" timeout 600 go install github.com/nektos/act@v0.2.89 > /dev/null 2>&1 \
-    || echo "act could not be built: GitHub's workflows are checked here, and not run" >&2
+# act runs GitHub's workflows, and buildx joins images at the registry: both are built where Go is; without it those tests are not there.
+if [ "$what" = lab ] && command -v go > /dev/null; then
+  for module in github.com/nektos/act@v0.2.89 github.com/docker/buildx/cmd/buildx@v0.19.3; do
+    name=$(basename "${module%@*}")
+    if [ -x ".cache/bin/$name" ]; then continue; fi
+    echo "Building $name (go install $module)" >&2
+    GOBIN="$PWD/.cache/bin" timeout 600 go install "$module" > /dev/null 2>&1 \
+      || echo "$name could not be built: what is tested with it is not tested here" >&2
+  done
 fi

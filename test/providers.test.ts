@@ -1,6 +1,6 @@
 // A small family's pipeline, as each provider's own runner runs it: GitHub's by act, GitLab's by gitlab-ci-local, CircleCI's by the rehearsal
 // (and there with splitbuild's own steps as well), on a real engine and registry.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publishImages } from '../src/emit/scripts.ts';
+import { startEmbeddedRegistry } from '../src/registry/embedded.ts';
 import { createLab, type DockerHost, type Host, type Lab, labProblem, type Service, skopeo } from './lab/lab.ts';
 import { splitbuild } from './lab/splitbuild.ts';
 
@@ -23,6 +24,22 @@ const act = [
   join(root, '.cache/bin/act'),
   ...(process.env.PATH ?? '').split(':').map((folder) => join(folder, 'act')),
 ].find((path) => existsSync(path));
+
+const buildx = [join(root, '.cache/bin/buildx')].find((path) => existsSync(path));
+
+/** Without holding up this process, which serves the registry. */
+function run(
+  program: string,
+  args: string[],
+  env: Record<string, string>,
+): Promise<{ code: number | null; said: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { env });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)));
+    child.on('close', (code) => resolve({ code, said }));
+  });
+}
 
 describe.skipIf(problem)(`pipelines in their providers' runners${problem ? ` (skipped: ${problem})` : ''}`, () => {
   let lab: Lab;
@@ -281,6 +298,66 @@ describe.skipIf(problem)(`pipelines in their providers' runners${problem ? ` (sk
     };
     expect(index.manifests).toHaveLength(2);
   });
+
+  if (buildx) {
+    test('with buildx, the join is done at the registry, arch tags stay images, and different commits are refused', async () => {
+      const own = await lab.localDocker();
+      const embedded = await startEmbeddedRegistry({ root: join(lab.folder, 'embedded') });
+      if (!embedded.ok) throw new Error(JSON.stringify(embedded.failure));
+      const at = embedded.value.address;
+      const home = join(lab.folder, 'with-buildx');
+      mkdirSync(join(home, '.docker/cli-plugins'), { recursive: true });
+      symlinkSync(buildx, join(home, '.docker/cli-plugins/docker-buildx'));
+      const env = { ...environment(), HOME: home, DOCKER_HOST: `unix://${own.socket}` };
+      const made = async (repository: string, arch: string, revision: string): Promise<void> => {
+        const folder = mkdtempSync(join(lab.folder, 'labelled-'));
+        writeFileSync(
+          join(folder, 'Dockerfile'),
+          `FROM scratch\nCOPY Dockerfile /\nLABEL org.opencontainers.image.revision=${revision}\n`,
+        );
+        const name = `${at}/s/${repository}:run-9-${arch}`;
+        const plain = { ...env, HOME: lab.folder, DOCKER_BUILDKIT: '1' };
+        await run('docker', ['build', '--quiet', '--platform', `linux/${arch}`, '--tag', name, folder], plain);
+        const pushed = await run('docker', ['push', '--quiet', name], plain);
+        expect(pushed.code, pushed.said).toBe(0);
+      };
+      const joined = (repository: string) =>
+        run('sh', ['-c', publishImages], {
+          ...env,
+          IMAGES: `${at}/s/${repository}`,
+          ARCHES: '-amd64 -arm64',
+          FINAL_TAG: 'edge',
+          BUILD_TAG: 'v1',
+          RUN_ID: '9',
+          INSECURE: '',
+        });
+      for (const [repository, other] of [
+        ['same', 'aaaa'],
+        ['moved', 'bbbb'],
+      ] as const) {
+        await made(repository, 'amd64', 'aaaa');
+        await made(repository, 'arm64', other);
+      }
+      const done = await joined('same');
+      expect(done.code, done.said).toBe(0);
+      expect(done.said).not.toContain('manifest create');
+      const raw = async (tag: string): Promise<{ manifests?: unknown[] }> => {
+        const seen = await run(
+          'skopeo',
+          ['inspect', '--raw', '--tls-verify=false', `docker://${at}/s/same:${tag}`],
+          env,
+        );
+        return JSON.parse(seen.said) as { manifests?: unknown[] };
+      };
+      expect((await raw('edge')).manifests).toHaveLength(2);
+      expect((await raw('v1')).manifests).toHaveLength(2);
+      expect((await raw('v1-arm64')).manifests).toBeUndefined();
+      const refused = await joined('moved');
+      expect(refused.said).toContain('was built from another commit');
+      expect(refused.code).not.toBe(0);
+      await embedded.value.close();
+    });
+  }
 
   test('a registry that is away for a moment costs a job some seconds, and not the pipeline', async () => {
     const cwd = repository('by-patience');

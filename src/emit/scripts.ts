@@ -52,10 +52,12 @@ set -- "$@" --file "$HERE/$DOCKERFILE" --label "org.opencontainers.image.revisio
  */
 const point = `if docker buildx version > /dev/null 2>&1; then
   point() {
-    if [ $# = 2 ] && docker buildx imagetools create --help | grep -q prefer-index; then set -- --prefer-index=false "$@"; fi
-    retry docker buildx imagetools create --tag "$@"
+    as=''
+    # One image stays an image, and does not become an index of one.
+    if [ $# = 2 ] && docker buildx imagetools create --help | grep -q prefer-index; then as=--prefer-index=false; fi
+    retry docker buildx imagetools create $as --tag "$@"
   }
-  revision() { docker buildx imagetools inspect --format '{{json .Image}}' "$1" | grep -o '"org.opencontainers.image.revision":"[^"]*"'; }
+  revision() { docker buildx imagetools inspect --format '{{json .Image}}' "$1" | grep -o '"org.opencontainers.image.revision": *"[^"]*"'; }
 else
   export DOCKER_CLI_EXPERIMENTAL=enabled
   point() {
@@ -67,13 +69,14 @@ else
     retry docker manifest create $INSECURE "$@"
     retry docker manifest push --purge $INSECURE "$1"
   }
-  revision() { docker pull --quiet "$1" > /dev/null && docker image inspect --format '{{json .Config.Labels}}' "$1" | grep -o '"org.opencontainers.image.revision":"[^"]*"'; }
+  revision() { docker pull --quiet "$1" > /dev/null && docker image inspect --format '{{json .Config.Labels}}' "$1" | grep -o '"org.opencontainers.image.revision": *"[^"]*"'; }
 fi`;
 
 /** Checks that every platform of $image is there and of one commit. Only then may its tags move. */
 const check = `sources='' first=''
 for arch in $ARCHES; do
-  made="$(retry revision "$image:run-$RUN_ID$arch")"
+  made="$(retry revision "$image:run-$RUN_ID$arch" | tr -d ' ')"
+  if [ -z "$made" ]; then echo "$image: $arch is not there, or does not say what it was made from" >&2; exit 1; fi
   if [ -n "$first" ] && [ "$made" != "$first" ]; then
     echo "$image: $arch was built from another commit than the platforms before it ($made, not $first); nothing is published" >&2
     exit 1
