@@ -1,13 +1,13 @@
 // `splitbuild ci import`: a hand-written CI pipeline as a splitbuild.yaml.
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { execa } from 'execa';
 import { draftFromCircleci } from '../config/import/circleci.ts';
 import { notesOf } from '../config/import/draft.ts';
 import { trialEnvironment, writeDraft } from '../config/import/write.ts';
 import { readConfig } from '../config/read.ts';
-import { formatDiagnostic } from '../report/diagnostic.ts';
-import { color, printFailure } from './load.ts';
+import { readText } from '../config/read-text.ts';
+import { printDiagnostics, printFailure } from './load.ts';
 
 export interface CiImportOptions {
   /** File to write, which must not be there yet; `-` is standard output. */
@@ -21,18 +21,13 @@ export async function ciImport(provider: string, file: string, options: CiImport
   if (provider !== 'circleci') {
     return printFailure({ kind: 'usage', message: `no import from '${provider}'`, help: 'write circleci' });
   }
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    return printFailure({
-      kind: 'usage',
-      message: `there is no pipeline at ${file}`,
-      help: 'it is usually .circleci/config.yml',
-    });
-  }
+  const text = await readText(file, {
+    message: `there is no pipeline at ${file}`,
+    help: 'it is usually .circleci/config.yml',
+  });
+  if (!text.ok) return printFailure(text.failure);
   const project = options.project ?? (await projectOf(dirname(file)));
-  const draft = draftFromCircleci(text, { file: shortened(file), ...(project === undefined ? {} : { project }) });
+  const draft = draftFromCircleci(text.value, { file: shortened(file), ...(project === undefined ? {} : { project }) });
   if (!draft.ok) return printFailure(draft.failure);
   const written = writeDraft(draft.value);
 
@@ -80,7 +75,7 @@ export async function ciImport(provider: string, file: string, options: CiImport
   process.stderr.write(`${where}: ${counts.join(', ')}${rest}.\n`);
   if (trial.ok) return 0;
   const diagnostics = trial.failure.kind === 'diagnostics' ? trial.failure.diagnostics : [];
-  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic, { color: color() })}\n`);
+  printDiagnostics(diagnostics);
   process.stderr.write('This must be put right by hand before the file can be used.\n');
   return 1;
 }

@@ -4,15 +4,16 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
 import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
+import { readText } from '../config/read-text.ts';
 import { checkCircleci } from '../emit/check.ts';
 import { chainOf, type Generated, generate, otherChain, type Provider, providers } from '../emit/generate.ts';
-import { type Diagnostic, fail, ok, type Result } from '../failure.ts';
+import { fail, ok, type Result } from '../failure.ts';
 import { formatPlatform } from '../image/platform.ts';
 import { parseReference } from '../image/reference.ts';
 import { inspectImage } from '../image/verify.ts';
-import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
+import { formatFailure } from '../report/diagnostic.ts';
 import { createClient } from './client.ts';
-import { color, interruptSignal, parseSet, printFailure } from './load.ts';
+import { interruptSignal, parseSet, printDiagnostics, printFailure } from './load.ts';
 
 export interface CiOptions {
   config: string;
@@ -81,7 +82,7 @@ export async function ciCheck(
       continue;
     }
     const found = provider === 'circleci' ? checkCircleci(committed, name) : [];
-    for (const problem of found) process.stderr.write(`${formatDiagnostic(problem, { color: color() })}\n`);
+    printDiagnostics(found);
     problems += found.length;
     // The first line says with which command it was made, which may name paths in another way.
     if (withoutHeader(committed) !== withoutHeader(text)) {
@@ -136,19 +137,18 @@ async function make(provider: string, options: CiOptions): Promise<Result<Genera
   const known = providers.find((one) => one === provider);
   const refused = known ? refusedOption(options) : noProvider(provider);
   if (refused || !known) return refused ?? noProvider(provider);
-  let text: string;
-  try {
-    text = await readFile(options.config, 'utf8');
-  } catch {
-    return fail({ kind: 'usage', message: `there is no config at ${options.config}`, help: 'name it with --config' });
-  }
+  const text = await readText(options.config, {
+    message: `there is no config at ${options.config}`,
+    help: 'name it with --config',
+  });
+  if (!text.ok) return text;
   const set = parseSet(options.set);
   if (!set.ok) return set;
   const root = await topOf(dirname(resolve(options.config)));
   const generated = await generate({
     provider: known,
     file: options.config,
-    text,
+    text: text.value,
     env: process.env,
     set: set.value,
     root,
@@ -160,7 +160,7 @@ async function make(provider: string, options: CiOptions): Promise<Result<Genera
     signal: interruptSignal(),
   });
   if (!generated.ok) return generated;
-  printWarnings(generated.value.warnings);
+  printDiagnostics(generated.value.warnings);
   return ok({ ...generated.value, root });
 }
 
@@ -193,10 +193,6 @@ function refusedOption({ chain, mode, steps }: CiOptions): Result<never> | undef
 
 function noProvider(provider: string): Result<never> {
   return fail({ kind: 'usage', message: `no provider '${provider}'`, help: `one of ${providers.join(', ')}` });
-}
-
-function printWarnings(warnings: Diagnostic[]): void {
-  for (const warning of warnings) process.stderr.write(`${formatDiagnostic(warning, { color: color() })}\n`);
 }
 
 /** The top of the git repository that a folder lies in; the folder itself where there is none. */

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { speaksPlainHttp } from '../config/registries.ts';
 import { fail, ok, type Result } from '../failure.ts';
-import { isLoopback } from '../image/reference.ts';
 import { createRegistryClient, type RegistryClient } from '../registry/client.ts';
 
 export interface Reach {
@@ -28,6 +28,6 @@ export function createClient({ registries, folder }: Pick<Config, 'registries' |
       });
     }
   }
-  const plainHttp = (host: string): boolean => registries[host]?.plainHttp ?? isLoopback(host);
+  const plainHttp = (host: string): boolean => speaksPlainHttp(registries, host);
   return ok({ client: createRegistryClient({ plainHttp, ca: (host) => authorities.get(host) }), plainHttp });
 }

@@ -1,9 +1,9 @@
 // What the commands share: the config, the family and the plan read with one set of options, failures printed in one way.
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
 import { readConfig } from '../config/read.ts';
+import { readText } from '../config/read-text.ts';
 import { type Diagnostic, exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Family, readFamily } from '../family/family.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
@@ -50,21 +50,20 @@ export function printFailure(failure: Failure): number {
   return exitCode(failure);
 }
 
+export function printDiagnostics(diagnostics: Diagnostic[]): void {
+  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic, { color: color() })}\n`);
+}
+
 export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' | 'workflow'>): Promise<Result<Config>> {
   const file = resolve(options.config);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    return fail({
-      kind: 'usage',
-      message: `there is no config at ${options.config}`,
-      help: "write one (the README shows how), or name it with --config; 'splitbuild graph FOLDER' needs none",
-    });
-  }
+  const text = await readText(file, {
+    message: `there is no config at ${options.config}`,
+    help: "write one (the README shows how), or name it with --config; 'splitbuild graph FOLDER' needs none",
+  });
+  if (!text.ok) return text;
   const set = parseSet(options.set);
   if (!set.ok) return set;
-  return readConfig(text, {
+  return readConfig(text.value, {
     file: options.config,
     env: process.env,
     set: set.value,
@@ -97,8 +96,7 @@ export async function load(images: string[], options: FamilyOptions, signal: Abo
   const family = await readFamily(config.value, resolve(options.state), signal);
   if (!family.ok) return family;
   const mirrored = config.value.images.flatMap((image) => (image.mirror === undefined ? [] : [image.name]));
-  for (const warning of [...family.value.warnings, ...leftAlone(config.value, mirrored)])
-    process.stderr.write(`${formatDiagnostic(warning, { color: color() })}\n`);
+  printDiagnostics([...family.value.warnings, ...leftAlone(config.value, mirrored)]);
   const plan = makePlan(config.value, family.value, { images, platforms });
   return plan.ok ? ok({ config: config.value, family: family.value, plan: plan.value }) : plan;
 }

@@ -1,9 +1,10 @@
 // `splitbuild ci rehearse`: runs a CircleCI pipeline on this machine, so that it can be tried before it is pushed.
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { readText } from '../config/read-text.ts';
 import { findDockerClient } from '../engine/docker-client.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { type MachineConfig, type Machines, machineConfig, openMachines } from '../rehearse/builders.ts';
@@ -96,20 +97,15 @@ async function prepare(
   workflow: string | undefined,
   { branch, tag, contexts: contextsFile, checkout }: RehearseOptions,
 ): Promise<Result<Prepared>> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    return fail({
-      kind: 'usage',
-      message: `there is no pipeline at ${file}`,
-      help: 'CircleCI’s is .circleci/config.yml',
-    });
-  }
+  const text = await readText(file, {
+    message: `there is no pipeline at ${file}`,
+    help: 'CircleCI’s is .circleci/config.yml',
+  });
+  if (!text.ok) return text;
   if (checkout !== undefined && !existsSync(checkout)) {
     return fail({ kind: 'usage', message: `there is no folder ${checkout} to check out` });
   }
-  const parsed = parsePipeline(text, file);
+  const parsed = parsePipeline(text.value, file);
   if (!parsed.ok) return parsed;
   const repository = await readRepository(resolve(checkout ?? dirname(file)), checkout !== undefined);
   const trigger: Trigger = {

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // Broken configs, each with the code, the place and a word of the help that it must get. Places are counted by hand.
 import { expect, test } from 'vitest';
 import type { Diagnostic } from '../failure.ts';

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
 // Rules of files that leave the family: exports of its images, assets of others, and where both are deployed.
 import { parseReference } from '../image/reference.ts';
 import { checkReference, platformsOf } from './image-rules.ts';

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
 // Reads YAML into plain data, and remembers where in the file each value and key stands. It makes the data itself rather
 // than with yaml's toJS, so that aliases and merge keys keep their places and can't grow without end.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';

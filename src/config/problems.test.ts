@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // Problems together: all of a file at once, in order, each at the right place of texts that are hard to count in.
 import { expect, test } from 'vitest';
 import type { Diagnostic } from '../failure.ts';

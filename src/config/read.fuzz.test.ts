@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // The reader on whatever there may be in a file: it answers, and every place it names lies in the text.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // The config reader on sound files: the example of HySDS, workflows, variables and defaults. Broken files are in
 // bad-configs.test.ts, any others in read.fuzz.test.ts.
 import { readFileSync } from 'node:fs';

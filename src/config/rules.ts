@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
 // What the schema can't say: names that refer to each other, and what holds for the file as a whole. The rules read the
 // data safely, so that they find what they can in a file of which other parts are broken.
 

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts speak of the config's own ${variables}.
 // What may stand in splitbuild.yaml: the one schema that gives the types and the published JSON Schema.
 // It checks shapes only; what texts may hold is in rules.ts and the files beside it, which can say what to write instead.
 // The patterns are for editors: they go into the JSON Schema, and let anything with a variable pass.

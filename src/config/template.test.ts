@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the config's own ${variables}.
 // Templates: the later expansion and its escape.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

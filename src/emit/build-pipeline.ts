@@ -1,11 +1,11 @@
 // From a config's workflows to a pipeline: the plan's tasks become jobs, named and ordered, with the scripts that carry them out.
 import { relative } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
+import { speaksPlainHttp } from '../config/registries.ts';
 import { ok, type Result } from '../failure.ts';
 import type { Family } from '../family/family.ts';
 import { archTag } from '../family/family.ts';
 import { archSuffix, formatPlatform, type Platform } from '../image/platform.ts';
-import { isLoopback } from '../image/reference.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Task } from '../plan/plan.ts';
 import type { Job, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
@@ -331,8 +331,7 @@ function splitSource(written: string): [url: string, ref: string] {
 }
 
 function isPlainHttp({ registry, registries }: Config): boolean {
-  if (registry.kind === 'embedded') return false;
-  return registries[registry.host]?.plainHttp ?? isLoopback(registry.host);
+  return registry.kind === 'remote' && speaksPlainHttp(registries, registry.host);
 }
 
 /** What a staged tag ends in; it names the platform, even where arch tags do not. */

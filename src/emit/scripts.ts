@@ -145,18 +145,20 @@ const qemu = `if ! docker run --privileged --rm tonistiigi/binfmt --install all 
   echo 'QEMU could not be set up here; what the machine runs already will have to do' >&2
 fi`;
 
-/** $PLATFORM and $ARCH of each of PLATFORMS and ARCHES. */
-const eachPlatform = `n=0
-for PLATFORM in $(echo "$PLATFORMS" | tr , ' '); do
-  n=$((n + 1)) && ARCH="$(echo "$ARCHES" | cut -d ' ' -f "$n")"`;
-
-/** All platforms on one machine, those of others under QEMU. IMAGE, PLATFORMS, ARCHES, and all of `build` but PLATFORM and ARCH */
-export const emulated = script(
+/** The beginning of a job for all platforms, up to the loop in which $PLATFORM and $ARCH are each of PLATFORMS and ARCHES. */
+const eachPlatform = [
   retry,
   firstTag,
   fill,
   source,
   qemu,
+  `n=0
+for PLATFORM in $(echo "$PLATFORMS" | tr , ' '); do
+  n=$((n + 1)) && ARCH="$(echo "$ARCHES" | cut -d ' ' -f "$n")"`,
+].join('\n');
+
+/** All platforms on one machine, those of others under QEMU. IMAGE, PLATFORMS, ARCHES, and all of `build` but PLATFORM and ARCH */
+export const emulated = script(
   eachPlatform,
   inLoop(upstreams, plainImages, buildFlags, buildOne),
   'done',
@@ -168,11 +170,6 @@ export const emulated = script(
 
 /** Several images by a script of their own, all platforms on one machine. IMAGES, PLATFORMS, ARCHES, and all of `group` but PLATFORM and ARCH */
 export const emulatedGroup = script(
-  retry,
-  firstTag,
-  fill,
-  source,
-  qemu,
   eachPlatform,
   inLoop(upstreams, plainImages, runGroup),
   'done',

@@ -4,7 +4,8 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fail, ok, type Result } from '../failure.ts';
-import { formatPlatform, normalizePlatform } from '../image/platform.ts';
+import { normalizePlatform } from '../image/platform.ts';
+import { commonBuildFlags } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { parse, programsOnPath } from './docker-client.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
@@ -134,15 +135,7 @@ function buildFlags(request: BuildRequest): string[] {
     '--pull=false',
     '--format',
     'oci',
-    '--platform',
-    formatPlatform(request.platform),
-    '--file',
-    request.dockerfile,
-    ...(request.reference ? ['--tag', request.reference] : ['--output', 'type=tar,dest=/dev/null']),
-    ...(request.target ? ['--target', request.target] : []),
-    ...(request.noCache ? ['--no-cache'] : []),
-    ...Object.entries(request.args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
-    ...Object.entries(request.labels ?? {}).flatMap(([name, value]) => ['--label', `${name}=${value}`]),
+    ...commonBuildFlags(request),
     ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},type=env,env=${id}`]),
   ];
 }

@@ -36,11 +36,8 @@ export async function inspectImage(
   reference: Reference,
   signal: AbortSignal,
 ): Promise<Result<InspectedImage>> {
-  const top = await store.getManifest(reference, signal);
-  if (!top.ok) return top;
-  const members = await readMembers(store, reference, top.value, signal);
-  if (!members.ok) return members;
-  return ok(describe(top.value, members.value));
+  const read = await readImage(store, reference, signal);
+  return read.ok ? ok(describe(read.value.top, read.value.members)) : read;
 }
 
 /**
@@ -53,31 +50,28 @@ export async function verifyIndex(
   platforms: Platform[],
   signal: AbortSignal,
 ): Promise<Result<InspectedImage>> {
-  const top = await store.getManifest(reference, signal);
-  if (!top.ok) return top;
-  const members = await readMembers(store, reference, top.value, signal);
-  if (!members.ok) return members;
+  const read = await readImage(store, reference, signal);
+  if (!read.ok) return read;
+  const { top, members } = read.value;
   const problems: string[] = [];
   for (const wanted of platforms) {
-    const count = members.value.filter((member) => samePlatform(member.platform, wanted)).length;
+    const count = members.filter((member) => samePlatform(member.platform, wanted)).length;
     if (count === 0) problems.push(`${formatPlatform(wanted)} is missing`);
     if (count > 1) problems.push(`${formatPlatform(wanted)} is there ${count} times`);
   }
-  for (const { entry, platform } of members.value) {
+  for (const { entry, platform } of members) {
     if (entry.platform && !samePlatform(normalizePlatform(entry.platform), platform)) {
       problems.push(
         `${entry.digest} is listed as ${formatPlatform(entry.platform)}, but its config says ${formatPlatform(platform)}`,
       );
     }
   }
-  const attestations = isIndex(top.value)
-    ? top.value.content.manifests.filter((entry) => attestedDigest(entry) !== undefined)
-    : [];
+  const attestations = isIndex(top) ? top.content.manifests.filter((entry) => attestedDigest(entry) !== undefined) : [];
   const blobs = new Map<Digest, string>();
-  for (const { stored, platform } of members.value) collectBlobs(stored.content, formatPlatform(platform), blobs);
+  for (const { stored, platform } of members) collectBlobs(stored.content, formatPlatform(platform), blobs);
   for (const entry of attestations) {
     const attested = attestedDigest(entry);
-    if (!members.value.some(({ stored }) => stored.descriptor.digest === attested)) {
+    if (!members.some(({ stored }) => stored.descriptor.digest === attested)) {
       problems.push(`attestation ${entry.digest} is of ${attested || 'nothing'}, which is not in the index`);
     }
     const stored = await store.getManifest({ ...reference, tag: undefined, digest: entry.digest }, signal);
@@ -99,7 +93,7 @@ export async function verifyIndex(
       help: 'build and publish it again; what is missing or wrong is not repaired in place',
     });
   }
-  return ok(describe(top.value, members.value));
+  return ok(describe(top, members));
 }
 
 function describe(top: StoredManifest, members: Member[]): InspectedImage {
@@ -129,6 +123,17 @@ function collectBlobs(manifest: Manifest, of: string, blobs: Map<Digest, string>
   for (const descriptor of [manifest.config, ...manifest.layers]) {
     if (!('urls' in descriptor)) blobs.set(descriptor.digest, of);
   }
+}
+
+async function readImage(
+  store: ImageStore,
+  reference: Reference,
+  signal: AbortSignal,
+): Promise<Result<{ top: StoredManifest; members: Member[] }>> {
+  const top = await store.getManifest(reference, signal);
+  if (!top.ok) return top;
+  const members = await readMembers(store, reference, top.value, signal);
+  return members.ok ? ok({ top: top.value, members: members.value }) : members;
 }
 
 async function readMembers(

@@ -1,8 +1,8 @@
 // The file of --contexts: what CircleCI keeps under Organization Settings, as a map of context to environment variables.
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { parseConfig } from '../config/parse.ts';
 import { createProblems } from '../config/problems.ts';
+import { readText } from '../config/read-text.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { checkShape } from './shape.ts';
 import { texts } from './steps.ts';
@@ -16,17 +16,12 @@ const schema = z.record(
 
 export async function readContexts(file: string | undefined): Promise<Result<Contexts>> {
   if (file === undefined) return ok(new Map());
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch {
-    return fail({
-      kind: 'usage',
-      message: `there is no file of contexts at ${file}`,
-      help: 'write one: docker-hub: { DOCKER_USER: ci }',
-    });
-  }
-  const parsed = parseConfig(text, file);
+  const text = await readText(file, {
+    message: `there is no file of contexts at ${file}`,
+    help: 'write one: docker-hub: { DOCKER_USER: ci }',
+  });
+  if (!text.ok) return text;
+  const parsed = parseConfig(text.value, file);
   if (!parsed.ok) return parsed;
   const problems = createProblems(parsed.value);
   const contexts = checkShape(schema, parsed.value.value, [], problems);

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
+import type { Child } from '../image/join.ts';
 import { formatPlatform } from '../image/platform.ts';
 import { readPlatformImage } from '../image/read.ts';
 import { criticalPath } from '../plan/critical-path.ts';
@@ -60,40 +61,44 @@ export async function execute(
     return ok(undefined);
   };
 
+  /** What an earlier run, or another process of this one, has pushed. */
+  const readStaged = (task: BuildTask, tag: string): Promise<Result<Child>> => {
+    const reference = { registry: run.registryAddress, repository: task.repository, tag };
+    return readPlatformImage(run.registry, reference, task.platform, signal);
+  };
+
+  const reuse = (task: BuildTask, made: Built): Result<void> => {
+    const { child, stagedTag, key } = made;
+    built.set(task.id, made);
+    run.emit({
+      type: 'task-reused',
+      task: task.id,
+      digest: child.descriptor.digest,
+      stagedTag,
+      key,
+      time: run.now(),
+    });
+    return ok(undefined);
+  };
+
   const build = async (task: BuildTask): Promise<Result<void>> => {
     const prepared = await prepareBuild(task, (id) => ({
       repository: repositories.get(id) ?? '',
       digest: built.get(id)?.child.descriptor.digest ?? '',
     }));
     if (!prepared.ok) return reject(task, run.now(), prepared.failure, false);
+    const { key } = prepared.value;
     const before = history.unfinished.get(task.id);
-    if (before && before.key === prepared.value.key) {
-      const reference = { registry: run.registryAddress, repository: task.repository, tag: before.stagedTag };
-      const child = await readPlatformImage(run.registry, reference, task.platform, signal);
+    if (before?.key === key) {
+      const child = await readStaged(task, before.stagedTag);
       if (child.ok && child.value.descriptor.digest === before.digest) {
-        built.set(task.id, { child: child.value, stagedTag: before.stagedTag, key: before.key });
-        run.emit({
-          type: 'task-reused',
-          task: task.id,
-          digest: before.digest,
-          stagedTag: before.stagedTag,
-          key: before.key,
-          time: run.now(),
-        });
-        return ok(undefined);
+        return reuse(task, { child: child.value, stagedTag: before.stagedTag, key });
       }
     }
     if (run.shared) {
       const stagedTag = stagedTagOf(task, run.id);
-      const reference = { registry: run.registryAddress, repository: task.repository, tag: stagedTag };
-      const child = await readPlatformImage(run.registry, reference, task.platform, signal);
-      if (child.ok) {
-        const { digest } = child.value.descriptor;
-        const { key } = prepared.value;
-        built.set(task.id, { child: child.value, stagedTag, key });
-        run.emit({ type: 'task-reused', task: task.id, digest, stagedTag, key, time: run.now() });
-        return ok(undefined);
-      }
+      const child = await readStaged(task, stagedTag);
+      if (child.ok) return reuse(task, { child: child.value, stagedTag, key });
       const absent = child.failure.kind === 'registry' && child.failure.status === 404;
       if (!absent || !options.build) return reject(task, run.now(), child.failure, false);
     }
