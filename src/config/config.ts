@@ -23,6 +23,9 @@ export interface ImageConfig {
   needs: string[];
   platforms: Platform[];
   secrets: string[];
+  /** Commands for `sh -c` in the image of each platform. */
+  test: string[];
+  audit: AuditConfig;
   mode: 'native' | 'emulated';
   mirror?: string;
   /** Tags of this image, instead of the run's. */
@@ -32,6 +35,20 @@ export interface ImageConfig {
   vars: Vars;
   /** See `Vars`. `source` as in the file, absent where that has none; `args` with those of the defaults. */
   written: { repository: string; source?: string; args: Record<string, string> };
+}
+
+/** What is done about binaries of another machine in an image's layers. */
+export interface AuditConfig {
+  mode: 'stop' | 'warn' | 'off';
+  /** Globs of absolute paths. */
+  allow: string[];
+}
+
+/** A command that decides, on the coordinator, whether a staged image may be published. */
+export interface GateConfig {
+  name: string;
+  /** For `sh -c`. */
+  run: string;
 }
 
 /**
@@ -174,6 +191,8 @@ export interface Config {
   registry: RegistryConfig;
   registries: NonNullable<Written['registries']>;
   publish: 'image' | 'family';
+  failedPlatform: 'hold' | 'carry';
+  gates: GateConfig[];
   chain: 'arch' | 'manifest';
   archTagSuffix: string;
   ci: CiConfig;

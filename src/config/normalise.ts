@@ -5,6 +5,7 @@ import { formatPlatform, type Platform, parsePlatform } from '../image/platform.
 import type {
   AssetConfig,
   AssetImage,
+  AuditConfig,
   CiConfig,
   Config,
   ExportConfig,
@@ -57,6 +58,8 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
     registry: toRegistry(written.registry),
     registries: written.registries ?? {},
     publish: written.publish,
+    failedPlatform: written.failedPlatform,
+    gates: (written.gates ?? []).map((gate) => (typeof gate === 'string' ? { name: gate, run: gate } : gate)),
     chain: written.chain,
     archTagSuffix: written.archTagSuffix,
     ci: toCi(written.ci ?? {}),
@@ -94,6 +97,8 @@ function toImage(
     needs: [...new Set(image.needs ?? [])].filter((need) => !disabled.has(need)),
     platforms: toPlatforms(image.platforms ?? written.platforms),
     secrets: image.secrets ?? [],
+    test: image.test === undefined ? [] : [image.test].flat(),
+    audit: toAudit(image.audit),
     mode: image.mode ?? written.mode ?? 'native',
     ...(image.target === undefined ? {} : { target: image.target }),
     ...(image.mirror === undefined ? {} : { mirror: image.mirror }),
@@ -106,6 +111,11 @@ function toImage(
       args: Object.fromEntries(argNames.map((arg, index) => [arg, others[index] ?? ''])),
     },
   };
+}
+
+function toAudit(written: Written['images'][string]['audit']): AuditConfig {
+  if (typeof written === 'string') return { mode: written, allow: [] };
+  return { mode: written?.mode ?? 'stop', allow: written?.allow ?? [] };
 }
 
 function toGroup(

@@ -39,6 +39,8 @@ test('the example of HySDS is read as it is meant', () => {
     needs: ['base'],
     platforms: config.platforms,
     secrets: [],
+    test: [],
+    audit: { mode: 'stop', allow: [] },
     mode: 'native',
     job: 'dev',
     vars: { org: 'hysds', branch: 'develop' },

@@ -13,6 +13,7 @@ const platforms = nonEmpty.meta({ examples: [['linux/amd64', 'linux/arm64']] });
 const tags = nonEmpty.meta({ examples: [['develop', 'latest']] });
 const args = z.record(text, scalar).meta({ examples: [{ BRANCH: 'develop' }] });
 
+const auditMode = z.enum(['stop', 'warn', 'off']);
 const vars = z.record(text, scalar).meta({ examples: [{ branch: 'main' }] });
 const job = text.optional().meta({ examples: ['build_base'], pattern: '^([A-Za-z0-9_-]+|.*\\$\\{.*)$' });
 const deploy = z
@@ -51,6 +52,32 @@ const shared = {
     .optional()
     .describe('Names of secrets given to the build; their values come from environment variables of the same names')
     .meta({ examples: [['git_oauth_token']] }),
+  test: z
+    .union([text, nonEmpty])
+    .optional()
+    .describe(
+      'Commands run by sh -c in the built image of each platform, on a builder of that platform, before it is published; one that fails holds the image back',
+    )
+    .meta({ examples: [['app --version']] }),
+  audit: z
+    .union([
+      auditMode,
+      z.strictObject({
+        mode: auditMode
+          .optional()
+          .describe('Default: stop')
+          .meta({ examples: ['warn'] }),
+        allow: texts
+          .optional()
+          .describe('Files that may be of another machine, as globs of absolute paths')
+          .meta({ examples: [['/opt/firmware/**']] }),
+      }),
+    ])
+    .optional()
+    .describe(
+      'What binaries of another machine in a layer (amd64 ones in an arm64 image) do to the publishing of the image: stop it, warn, or they are not looked for (off). Default: stop',
+    )
+    .meta({ examples: ['warn', { allow: ['/opt/firmware/**'] }] }),
 };
 /** What `defaults` may hold, and every image takes from there. */
 export const sharedKeys = Object.keys(shared);
@@ -364,6 +391,29 @@ export const configSchema = z.strictObject({
     .enum(['image', 'family'])
     .default('image')
     .describe('Move tags when an image is done, or when the whole family is'),
+  failedPlatform: z
+    .enum(['hold', 'carry'])
+    .default('hold')
+    .describe(
+      "When a platform of an image could not be built: hold the image's tags where they are, or publish with that platform's last good image, annotated as carried",
+    ),
+  gates: z
+    .array(
+      z
+        .union([
+          text,
+          z.strictObject({
+            name: text.describe('What it is called in messages').meta({ examples: ['scan'] }),
+            run: text.describe('Command for sh -c').meta({ examples: ['trivy image $SPLITBUILD_REFERENCE'] }),
+          }),
+        ])
+        .meta({ examples: ['./policy.sh'] }),
+    )
+    .optional()
+    .describe(
+      'Commands run here on each staged image before it is published, in the folder of this file, with SPLITBUILD_REFERENCE (by digest), SPLITBUILD_DIGEST, SPLITBUILD_IMAGE, SPLITBUILD_REPOSITORY, SPLITBUILD_TAGS and SPLITBUILD_PLATFORMS (platform=digest, separated by spaces) in their environment; one that fails holds the image back',
+    )
+    .meta({ examples: [['./policy.sh', { name: 'scan', run: 'trivy image $SPLITBUILD_REFERENCE' }]] }),
   chain: z
     .enum(['arch', 'manifest'])
     .default('arch')
