@@ -1,5 +1,6 @@
 // What reading an image needs of the place where it lies. The registry client is one; so is anything that has manifests and blobs.
-import type { Result } from '../failure.ts';
+import type { Readable } from 'node:stream';
+import type { Failure, Result } from '../failure.ts';
 import type { Descriptor, Digest, Index, Manifest } from './oci.ts';
 import type { Reference } from './reference.ts';
 
@@ -18,6 +19,27 @@ export interface ImageStore {
   hasBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Result<boolean>>;
   /** A small blob (a config) as a whole; its digest is checked. */
   readBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Result<Uint8Array>>;
+}
+
+/** An ImageStore whose blobs can be read as they stream, layers among them. The registry client is one. */
+export interface LayerStore extends ImageStore {
+  /** The stream checks size and digest; where they or the connection fail, it ends with an error that streamFailure reads. */
+  getBlob(
+    repository: Repository,
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    signal: AbortSignal,
+  ): Promise<Result<Readable>>;
+}
+
+/** A stream can only end with an error, so what failed travels in its `failure`; undefined for an error that has none. */
+export function streamFailure(error: unknown): Failure | undefined {
+  return carriesFailure(error) ? error.failure : undefined;
+}
+
+function carriesFailure(error: unknown): error is { failure: Failure } {
+  if (!(error instanceof Error) || !('failure' in error)) return false;
+  const { failure } = error;
+  return typeof failure === 'object' && failure !== null && 'kind' in failure;
 }
 
 export function isIndex(stored: StoredManifest): stored is StoredManifest & { content: Index } {
