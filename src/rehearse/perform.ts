@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { maskValues } from '../run/mask.ts';
+import { createMask, maskTexts } from '../secret.ts';
 import type { Machines } from './builders.ts';
 import type { Repository } from './checkout.ts';
 import type { Contexts } from './contexts.ts';
-import type { Emit, RehearsalEvent } from './event.ts';
+import type { Emit } from './event.ts';
 import { runJob } from './job.ts';
 import type { Rehearsal, RehearsalJob, Trigger } from './pipeline.ts';
 import { requiredJobs, runWorkflow, type WorkflowEnd } from './run.ts';
@@ -36,6 +36,9 @@ export interface Performance {
   now(): number;
 }
 
+/** By these the events of a job belong together. */
+const kept: ReadonlySet<string> = new Set(['type', 'job', 'jobs', 'requires', 'end', 'outcome']);
+
 /** Whether a job needs an engine: a virtual machine has one at CircleCI. */
 export function usesDocker(job: RehearsalJob): boolean {
   return job.machine || job.steps.some(({ kind }) => kind === 'remote-docker');
@@ -46,8 +49,8 @@ export async function perform(performance: Performance, signal: AbortSignal): Pr
   const { jobs, workflow } = rehearsal;
   const valuesOf = (job: RehearsalJob): Record<string, string>[] =>
     job.contexts.map((name) => contexts.get(name) ?? {});
-  const mask = maskValues(jobs.flatMap((job) => valuesOf(job).flatMap((values) => Object.values(values))));
-  const emit: Emit = (event) => performance.show(masked(event, mask));
+  const mask = createMask(jobs.flatMap((job) => valuesOf(job).flatMap((values) => Object.values(values))));
+  const emit: Emit = (event) => performance.show(maskTexts(event, mask, kept));
   const recorded = (job: string, call: GhCall): void => {
     const args = call.args.map(mask);
     emit({ type: 'job-note', at: now(), job, text: `gh ${args.join(' ')}: recorded, not run` });
@@ -95,15 +98,4 @@ function headNotes({ rehearsal: { jobs }, contexts, allowGh }: Performance): str
       (name) => `context '${name}' is not given: its variables are not set (--contexts names a file of them)`,
     ),
   ];
-}
-
-function masked(event: RehearsalEvent, mask: (text: string) => string): RehearsalEvent {
-  switch (event.type) {
-    case 'step-output':
-      return { ...event, line: mask(event.line) };
-    case 'step-failed':
-      return { ...event, message: mask(event.message), log: event.log.map(mask) };
-    default:
-      return event;
-  }
 }
