@@ -1,6 +1,6 @@
 // Real hosts on one machine: each a network namespace on a bridge, with its own dockerd, sshd or registry, to be stopped, frozen, cut off
 // or slowed. Needs Linux and root.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import {
   accessSync,
   chmodSync,
@@ -16,6 +16,7 @@ import {
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 const needed = [
   'dockerd',
@@ -196,8 +197,9 @@ export function createLab(subnet: number): Lab {
       ...['--host', `unix://${socket}`, ...flags],
     ];
     const answers = async (): Promise<boolean> => {
+      // Not in the way of what else this process does: an engine may be restarted in the middle of a test.
       try {
-        run('docker', ['--host', `unix://${socket}`, 'version']);
+        await promisify(execFile)('docker', ['--host', `unix://${socket}`, 'version'], { timeout: 10_000 });
         return true;
       } catch {
         return false;
