@@ -135,6 +135,11 @@ const rows: Row[] = [
   [image('mirror: "redis:7", source: .'), 'mirror-source', '5:25', /both 'mirror' and 'source'/, /leave out/],
   [image('mirror: "Redis:7"'), 'reference', '5:33', /not an image reference/, /lower case/],
   [image('source: "htps://x/y"'), 'source', '5:33', /neither a folder nor a git URL/, /#main:folder/],
+  [image('source: ../other'), 'path-outside', '5:33', /'..\/other' lies outside the folder/, /move the config up/],
+  [image('source: x/../..'), 'path-outside', '5:33', /outside the folder/, /git URL#ref/],
+  [image('source: /srv/x'), 'path-outside', '5:33', /outside the folder/, /.\/folder/],
+  [image('source: "ext::sh -c true"'), 'source', '5:33', /neither a folder nor a git URL/, /git URL/],
+  [image('source: "https://x/y.git#--upload-pack=x"'), 'source', '5:50', /no git ref/, /a branch/],
   [image('source: "https://x/y.git#main:../z"'), 'source', '5:55', /'..\/z' lies outside/, /folder/],
   [image('tags: [feature/x]'), 'tag', '5:32', /'feature\/x' can't be a tag/, /'feature-x'/],
   // References

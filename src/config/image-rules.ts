@@ -97,12 +97,20 @@ function checkShared(owner: unknown, path: Path, problems: Problems): void {
 }
 
 function checkInside({ text, path }: Item, key: string, problems: Problems): void {
-  const absolute = /^([/\\]|[A-Za-z]:)/.test(text);
-  const outside = /^\.\.([/\\]|$)/.test(posix.normalize(text));
-  if (!absolute && !outside) return;
+  if (!leadsOut(text)) return;
+  const absolute = isAbsolute(text);
   const message = absolute ? `'${key}' must not be an absolute path` : `'${text}' lies outside the source`;
-  const help = `write a path from the top of the source; 'source' may be any folder, so set that to one that holds the ${key}`;
+  const help = `write a path from the top of the source; 'source' may be any folder beside or below the config: set that to one that holds the ${key}`;
   problems.error('path-outside', path, message, { help });
+}
+
+function isAbsolute(path: string): boolean {
+  return /^([/\\]|[A-Za-z]:)/.test(path);
+}
+
+/** Whether a path leads out of the folder that it is written for, as far as its words say. */
+function leadsOut(path: string): boolean {
+  return isAbsolute(path) || /^\.\.([/\\]|$)/.test(posix.normalize(path));
 }
 
 /** Names that end in a word for a secret; a public key is none. */
@@ -137,8 +145,16 @@ export function checkReference({ text, path }: Item, problems: Problems): void {
 export function checkSource({ text, path }: Item, problems: Problems): void {
   const git = gitSource.exec(problems.formOf({ text, path }));
   const help = 'write a folder, or a git URL with a ref, as https://github.com/acme/base.git#main:folder';
-  if (!git && (/^[A-Za-z][\w+.-]*:\/\//.test(text) || text === '')) {
+  if (!git && (/^[A-Za-z][\w+.-]*:(\/\/|:)/.test(text) || text === '')) {
     problems.error('source', path, `'${text}' is neither a folder nor a git URL`, { help });
+  } else if (!git && leadsOut(text)) {
+    const message = `'${text}' lies outside the folder of the config`;
+    const move = 'move the config up to a folder that holds all sources, and write ./folder; or name a git URL#ref';
+    problems.error('path-outside', path, message, { help: move });
+  }
+  if (git?.[2]?.startsWith('-')) {
+    const option = "a ref begins with no '-': write a branch, a tag or a commit";
+    problems.error('source', path, `'${git[2]}' is no git ref`, { help: option, at: { words: git[2] } });
   }
   const folder = git?.[3];
   if (folder !== undefined && /^(\/|\.\.(\/|$))/.test(posix.normalize(folder))) {

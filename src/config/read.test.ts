@@ -120,14 +120,14 @@ test('dockerfile and context are both paths from the source', () => {
   const text = `${head}defaults: { context: ctx }\nimages:
   a: { repository: o/a }
   b: { repository: o/b, context: ./x/, dockerfile: docker/../D }
-  c: { repository: o/c, source: ../c, context: . }
+  c: { repository: o/c, source: ./y/../c, context: . }
 `;
   expect(read(text).images.map(({ context, dockerfile }) => [context, dockerfile])).toEqual([
     ['ctx', 'ctx/Dockerfile'],
     ['x/', 'D'],
     ['.', 'Dockerfile'],
   ]);
-  expect(read(text).images[2]?.source).toEqual({ kind: 'folder', path: '/c' });
+  expect(read(text).images[2]?.source).toEqual({ kind: 'folder', path: '/work/c' });
 });
 
 test.each([

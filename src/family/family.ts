@@ -7,6 +7,7 @@ import { type FoundReference, readReferences } from '../dockerfile/references.ts
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
+import { leadsOut } from './outside.ts';
 import { createSourceFetcher } from './source.ts';
 
 /** A reference of a Dockerfile to an image of the family. */
@@ -81,6 +82,11 @@ export async function readFamily(
     if (!source.ok) return source;
     const context = resolve(source.value.folder, image.context);
     const dockerfile = resolve(source.value.folder, image.dockerfile);
+    const outside = await leadsOut(image, { ...source.value, context, dockerfile }, config.folder);
+    if (outside) {
+      problems.push(outside);
+      continue;
+    }
     let text: string;
     try {
       text = await readFile(dockerfile, 'utf8');

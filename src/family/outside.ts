@@ -1,0 +1,48 @@
+// Keeps a source from reaching files of this machine that are none of its own: what a link leads to goes to an engine as well, and into
+// an image. The config's rules have refused `..` in what is written; here links are followed.
+import { realpath } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import type { ImageConfig } from '../config/config.ts';
+import type { Diagnostic } from '../failure.ts';
+import type { FetchedSource } from './source.ts';
+
+/**
+ * The refusal of an image whose context or Dockerfile lies elsewhere once links are followed: for a git source outside of its clone, or
+ * in git's own files there; for a folder outside of the config's folder. What is not there is not refused here.
+ */
+export async function leadsOut(
+  image: ImageConfig,
+  found: FetchedSource & { context: string; dockerfile: string },
+  configFolder: string,
+): Promise<Diagnostic | undefined> {
+  const isGit = image.source.kind === 'git';
+  const top = await real(isGit ? found.top : configFolder);
+  if (top === undefined) return undefined;
+  for (const [what, path] of [
+    ['source', found.folder],
+    ['context', found.context],
+    ['dockerfile', found.dockerfile],
+  ] as const) {
+    const target = await real(path);
+    if (target === undefined || (isInside(target, top) && !(isGit && isInside(target, join(top, '.git'))))) continue;
+    const bounds = isGit ? 'its git repository' : 'the folder of the config';
+    return {
+      code: 'path-outside',
+      severity: 'error',
+      message: `image '${image.name}': its ${what} ${path} leads out of ${bounds}, to ${target}`,
+      help: isGit
+        ? 'the repository must hold the files themselves: links out of it are not followed'
+        : 'put the files where the link is, or the config into a folder that holds them all',
+    };
+  }
+  return undefined;
+}
+
+async function real(path: string): Promise<string | undefined> {
+  return realpath(path).catch(() => undefined);
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== '..' && !way.startsWith(`..${sep}`);
+}
