@@ -36,7 +36,13 @@ export async function inspect(image: string, options: ImageOptions): Promise<num
   });
 }
 
-export async function verify(image: string, options: ImageOptions & { platform: string[] }): Promise<number> {
+interface VerifyOptions extends ImageOptions {
+  platform: string[];
+  parity?: true | undefined;
+  against?: string | undefined;
+}
+
+export async function verify(image: string, options: VerifyOptions): Promise<number> {
   const asked: Platform[] = [];
   for (const text of options.platform) {
     const platform = parsePlatform(text);
@@ -52,6 +58,16 @@ export async function verify(image: string, options: ImageOptions & { platform: 
     }
     const report = await verifyIndex(client, reference, platforms, signal);
     if (!report.ok) return printFailure(report.failure);
+    const { against } = options;
+    if (options.parity || against !== undefined) {
+      const { parity } = await import('./parity.ts');
+      const now = { store: client, reference };
+      const what = { image, against, json: options.json };
+      if (against === undefined) return parity(now, undefined, asked, what, signal);
+      return withImage(against, options, (store, other) =>
+        parity(now, { store, reference: other }, asked, what, signal),
+      );
+    }
     if (options.json) process.stdout.write(`${JSON.stringify(report.value, undefined, 2)}\n`);
     else process.stdout.write(`${image} is whole: ${platforms.map(formatPlatform).join(', ')}.\n`);
     return 0;

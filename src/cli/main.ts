@@ -92,13 +92,16 @@ program
     collect,
     [] as string[],
   )
+  .option('--parity', 'compare its platforms: packages, files, environment, entry point, labels, sizes')
+  .option('--against <image>', 'compare with another release of it instead, platform by platform')
   .option('-c, --config <file>', 'the config file, for how registries are reached', 'splitbuild.yaml')
   .option('--state <folder>', 'where the embedded registry lies', '.splitbuild')
   .option('--plain-http', 'the registry speaks plain HTTP')
   .option('--json', 'print JSON for machines')
   .addHelpText(
     'after',
-    '\nExample:\n  splitbuild verify hysds/base:develop --platform linux/amd64 --platform linux/arm64',
+    '\nExamples:\n  splitbuild verify hysds/base:develop --platform linux/amd64 --platform linux/arm64' +
+      '\n  splitbuild verify --parity hysds/base:v6.1 --against hysds/base:v6.0',
   )
   .action(async (image, options) => exit((await import('./inspect.ts')).verify(image, options)));
 
