@@ -10,6 +10,11 @@ const telling = 8;
 /** The widths at which `base64` (76) and `openssl base64` (64) break their lines. */
 const wraps = [76, 64];
 
+/** A secret comes from the environment variable of its name, as written or in upper case. */
+export function secretValue(name: string, env: Readonly<Record<string, string | undefined>>): string | undefined {
+  return env[name] ?? env[name.toUpperCase()];
+}
+
 /** Gives a text with `***` in place of what must not be read. */
 export type Mask = (text: string) => string;
 

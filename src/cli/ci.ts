@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
 import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
+import { parseConfig } from '../config/parse.ts';
 import { readText } from '../config/read-text.ts';
 import { checkCircleci } from '../emit/check.ts';
 import { chainOf, type Generated, generate, otherChain, type Provider, providers } from '../emit/generate.ts';
@@ -13,7 +14,7 @@ import { parseReference } from '../image/reference.ts';
 import { inspectImage } from '../image/verify.ts';
 import { formatFailure } from '../report/diagnostic.ts';
 import { createClient } from './client.ts';
-import { interruptSignal, parseSet, printDiagnostics, printFailure } from './load.ts';
+import { hideSecretsOf, interruptSignal, parseSet, printDiagnostics, printFailure } from './load.ts';
 
 export interface CiOptions {
   config: string;
@@ -142,6 +143,9 @@ async function make(provider: string, options: CiOptions): Promise<Result<Genera
     help: 'name it with --config',
   });
   if (!text.ok) return text;
+  const parsed = parseConfig(text.value, options.config);
+  if (!parsed.ok) return parsed;
+  hideSecretsOf(parsed.value);
   const set = parseSet(options.set);
   if (!set.ok) return set;
   const root = await topOf(dirname(resolve(options.config)));

@@ -2,14 +2,18 @@
 import { resolve } from 'node:path';
 import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
+import { type ParsedFile, parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
 import { readText } from '../config/read-text.ts';
+import { secretNames } from '../config/secret-names.ts';
 import { type Diagnostic, exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Family, readFamily } from '../family/family.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Plan } from '../plan/plan.ts';
 import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
+import { maskFailure, secretsInArgs } from '../run/mask.ts';
+import { createMask, maskTexts, secretValue } from '../secret.ts';
 
 export interface FamilyOptions {
   config: string;
@@ -44,14 +48,23 @@ export function color(): boolean {
   return FORCE_COLOR !== undefined ? FORCE_COLOR !== '0' : process.stderr.isTTY === true;
 }
 
+/** What a command prints of failures is masked by this: of credentials in URLs and, once a config is read, of its secrets. */
+let mask = createMask([]);
+
+/** From here on, failures are printed without the values of a config's secrets. */
+export function hideSecretsOf(config: ParsedFile): void {
+  mask = createMask(secretNames(config).flatMap((name) => secretValue(name, process.env) ?? []));
+}
+
 /** Prints a failure to stderr and gives the command's exit code. */
 export function printFailure(failure: Failure): number {
-  process.stderr.write(`${formatFailure(failure, { color: color() })}\n`);
+  process.stderr.write(`${formatFailure(maskFailure(failure, mask), { color: color() })}\n`);
   return exitCode(failure);
 }
 
 export function printDiagnostics(diagnostics: Diagnostic[]): void {
-  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic, { color: color() })}\n`);
+  for (const diagnostic of maskTexts(diagnostics, mask, new Set()))
+    process.stderr.write(`${formatDiagnostic(diagnostic, { color: color() })}\n`);
 }
 
 export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' | 'workflow'>): Promise<Result<Config>> {
@@ -63,7 +76,10 @@ export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' |
   if (!text.ok) return text;
   const set = parseSet(options.set);
   if (!set.ok) return set;
-  return readConfig(text.value, {
+  const parsed = parseConfig(text.value, options.config);
+  if (!parsed.ok) return parsed;
+  hideSecretsOf(parsed.value);
+  return readConfig(parsed.value, {
     file: options.config,
     env: process.env,
     set: set.value,
@@ -98,7 +114,9 @@ export async function load(images: string[], options: FamilyOptions, signal: Abo
   const mirrored = config.value.images.flatMap((image) => (image.mirror === undefined ? [] : [image.name]));
   printDiagnostics([...family.value.warnings, ...leftAlone(config.value, mirrored)]);
   const plan = makePlan(config.value, family.value, { images, platforms });
-  return plan.ok ? ok({ config: config.value, family: family.value, plan: plan.value }) : plan;
+  if (!plan.ok) return plan;
+  const exposed = secretsInArgs(plan.value, process.env);
+  return exposed ? fail(exposed) : ok({ config: config.value, family: family.value, plan: plan.value });
 }
 
 /** Said rather than passed over: who wrote it expects something to come of it. */

@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path';
 import type { ByMachine, Config } from '../config/config.ts';
 import { parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
+import { secretNames } from '../config/secret-names.ts';
 import { asMap } from '../config/tree.ts';
 import { type Diagnostic, fail, ok, type Result, unreachable } from '../failure.ts';
 import { readFamily } from '../family/family.ts';
@@ -12,6 +13,7 @@ import { emitCircleci } from './circleci.ts';
 import { emitGithub } from './github.ts';
 import { emitGitlab } from './gitlab.ts';
 import type { Pipeline, PipelineWorkflow } from './pipeline.ts';
+import { withoutSecrets } from './secrets.ts';
 
 export const providers = ['circleci', 'github', 'gitlab'] as const;
 export type Provider = (typeof providers)[number];
@@ -44,7 +46,9 @@ export interface Generated {
 }
 
 /** Reads a config for each of its workflows; a config without any is one workflow, `build`, on every push. */
-export async function readPipeline(options: GenerateOptions): Promise<Result<{ pipeline: Pipeline; config: Config }>> {
+export async function readPipeline(
+  options: GenerateOptions,
+): Promise<Result<{ pipeline: Pipeline; config: Config; secrets: string[] }>> {
   const parsed = parseConfig(options.text, options.file);
   if (!parsed.ok) return parsed;
   const read = (workflow?: string): Result<Config> => {
@@ -88,7 +92,9 @@ export async function readPipeline(options: GenerateOptions): Promise<Result<{ p
     if (!workflow.ok) return workflow;
     pipeline.workflows.push(workflow.value);
   }
-  return whole ? ok({ pipeline, config: whole }) : fail({ kind: 'usage', message: 'the config has no workflow' });
+  return whole
+    ? ok({ pipeline, config: whole, secrets: secretNames(parsed.value) })
+    : fail({ kind: 'usage', message: 'the config has no workflow' });
 }
 
 function withOptions(config: Config, { chain, mode }: GenerateOptions): Config {
@@ -102,7 +108,7 @@ function withOptions(config: Config, { chain, mode }: GenerateOptions): Config {
 export async function generate(options: GenerateOptions): Promise<Result<Generated>> {
   const read = await readPipeline(options);
   if (!read.ok) return read;
-  const { pipeline, config } = read.value;
+  const { pipeline, config, secrets } = read.value;
   const own = config.ci[options.provider]?.jobs ?? {};
   const extraJobs: Record<string, string[]> = {};
   const warnings = [...config.warnings];
@@ -113,7 +119,8 @@ export async function generate(options: GenerateOptions): Promise<Result<Generat
   }
   const { header } = options;
   const files = filesOf(options.provider, pipeline, config, { header, extraJobs });
-  return files.ok ? ok({ files: files.value, pipeline, config, warnings }) : files;
+  const kept = files.ok ? withoutSecrets(files.value, pipeline, secrets, options.env) : files;
+  return kept.ok ? ok({ files: kept.value, pipeline, config, warnings }) : kept;
 }
 
 function notForProvider(workflow: string, jobs: string[], provider: Provider): Diagnostic {

@@ -2,8 +2,7 @@
 // screens, are masked, and a plan that would write a value into an image, a tag or an argument is refused.
 import type { Diagnostic, Failure } from '../failure.ts';
 import type { Plan, Task } from '../plan/plan.ts';
-import { createMask, findsSecrets, type Mask, maskTexts, urlCredentials } from '../secret.ts';
-import { secretValue } from './build-task.ts';
+import { createMask, findsSecrets, type Mask, maskTexts, secretValue, urlCredentials } from '../secret.ts';
 import type { Emit } from './event.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -34,7 +33,7 @@ export function maskFailure(failure: Failure, mask: Mask): Failure {
  */
 const kept: ReadonlySet<string> = new Set([
   ...['type', 'kind', 'code', 'severity', 'id', 'task', 'needs', 'run', 'criticalPath', 'mode', 'platform'],
-  ...['digest', 'previous', 'stagedTag', 'key', 'commit'],
+  ...['digest', 'previous', 'stagedTag', 'key', 'commit', 'tag', 'repository', 'unit', 'mediaType'],
 ]);
 
 /** Docker and BuildKit leave these out of an image's history: https://docs.docker.com/reference/dockerfile/#predefined-args */
