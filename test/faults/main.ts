@@ -15,7 +15,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
     cli: { type: 'string', default: join(root, 'dist/cli.js') },
-    busybox: { type: 'string', default: join(root, '.cache/busybox') },
+    busybox: { type: 'string', default: join(root, '.cache/faults/busybox') },
     subnet: { type: 'string', default: '7' },
   },
 });

@@ -218,6 +218,7 @@ export function createLab(subnet: number): Lab {
     const inNamespace = (program: string, ...args: string[]): string =>
       run('nsenter', [`--net=/run/netns/${namespace}`, program, ...args]);
     tryRun('ip', ['netns', 'delete', namespace]);
+    tryRun('ip', ['link', 'delete', outer]);
     run('ip', ['netns', 'add', namespace]);
     namespaces.push(namespace);
     run('ip', ['link', 'add', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]);
@@ -335,7 +336,10 @@ export function createLab(subnet: number): Lab {
           await one.stop();
         }),
       );
-      for (const namespace of namespaces) tryRun('ip', ['netns', 'delete', namespace]);
+      for (const namespace of namespaces) {
+        endAllIn(namespace);
+        tryRun('ip', ['netns', 'delete', namespace]);
+      }
       tryRun('iptables', ['-D', ...forward]);
       for (const one of bridges) tryRun('ip', ['link', 'delete', one]);
       const mounts = readFileSync('/proc/self/mounts', 'utf8')
@@ -350,6 +354,11 @@ export function createLab(subnet: number): Lab {
       emulationOff();
     },
   };
+}
+
+/** What its services left: an sshd's session whose other end was killed while the host was cut off, the containerd of a killed engine. */
+function endAllIn(namespace: string): void {
+  for (const pid of run('ip', ['netns', 'pids', namespace]).split('\n').filter(Boolean)) tryRun('kill', ['-KILL', pid]);
 }
 
 /** Lets the kernel run arm64 (on x86-64) or amd64 (on arm64) programs by QEMU; gives what undoes it. */
