@@ -2,15 +2,18 @@
 // the digest it was asked for.
 import type { Readable } from 'node:stream';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { type Descriptor, type Digest, type Index, type Manifest, mediaTypes } from '../image/oci.ts';
+import { type Descriptor, type Digest, digestSchema, type Index, type Manifest, mediaTypes } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
+import { isIndex } from '../image/store.ts';
+import { type CertificateStore, storedCertificates } from './certs.ts';
 import { type CredentialStore, storedCredentials } from './credentials.ts';
 import { digestOf } from './digest.ts';
 import { downloadBlob } from './download.ts';
 import { parseManifest } from './manifest.ts';
+import { listAllReferrers, referrersTag } from './referrers.ts';
 import { type Clock, systemClock } from './retry.ts';
 import { listAllTags } from './tags.ts';
-import { createTransport, type Exchange, headerOf } from './transport.ts';
+import { createTransport, type Exchange, headerOf, type Patience } from './transport.ts';
 import { cancel, uploadBlob } from './upload.ts';
 
 /** A repository of a registry; a Reference is one too. */
@@ -60,6 +63,8 @@ export interface RegistryClient {
   /** Takes a blob over from another repository of the same registry; false where the registry didn't. */
   mountBlob(to: Repository, digest: Digest, fromRepository: string, signal: AbortSignal): Promise<Result<boolean>>;
   listTags(repository: Repository, signal: AbortSignal): Promise<Result<string[]>>;
+  /** What has this manifest for its subject, by the referrers API or the fallback tag; empty also where there is no such manifest. */
+  listReferrers(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Result<Descriptor[]>>;
 }
 
 export interface RegistryClientOptions {
@@ -68,7 +73,10 @@ export interface RegistryClientOptions {
   plainHttp?: (host: string) => boolean;
   /** PEM of authorities to trust for a host besides the public ones. */
   ca?: (host: string) => string | undefined;
+  /** Those of docker's and podman's certs.d when not given. */
+  certificates?: CertificateStore;
   userAgent?: string;
+  patience?: Partial<Patience>;
   sleep?: Clock['sleep'];
   now?: Clock['now'];
   random?: Clock['random'];
@@ -87,7 +95,9 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     credentials: options.credentials ?? storedCredentials(),
     plainHttp: options.plainHttp ?? (() => false),
     ca: options.ca ?? (() => undefined),
+    certificates: options.certificates ?? storedCertificates(),
     userAgent: options.userAgent ?? 'splitbuild',
+    ...(options.patience ? { patience: options.patience } : {}),
     clock: {
       now: options.now ?? systemClock.now,
       sleep: options.sleep ?? systemClock.sleep,
@@ -135,8 +145,13 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       const digest = headerOf(answer.value, 'docker-content-digest');
       const length = headerOf(answer.value, 'content-length');
       const mediaType = headerOf(answer.value, 'content-type')?.split(';')[0]?.trim();
-      const complete = digest !== undefined && length !== undefined && mediaType !== undefined;
-      if (answer.value.status === 200 && complete && (!reference.digest || reference.digest === digest)) {
+      const complete = digestSchema.safeParse(digest).success && /^\d+$/.test(length ?? '') && mediaType !== undefined;
+      if (
+        answer.value.status === 200 &&
+        complete &&
+        digest !== undefined &&
+        (!reference.digest || reference.digest === digest)
+      ) {
         return ok({ mediaType, digest, size: Number(length) });
       }
       const read = await getManifest(reference, signal);
@@ -235,13 +250,25 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       if (answer.value.status === 201) return ok(true);
       // 202: the registry began an upload instead, which nobody wants.
       const location = headerOf(answer.value, 'location');
-      if (location !== undefined) {
+      if (location !== undefined && URL.canParse(location, answer.value.url.href)) {
         await cancel(transport, subject, new URL(location, answer.value.url));
       }
       return ok(false);
     },
     listTags: (repository, signal) =>
       listAllTags(transport, on(repository, 'pull'), `/v2/${repository.repository}/tags/list?n=1000`, signal),
+    listReferrers: (repository, digest, signal) =>
+      listAllReferrers(
+        transport,
+        on({ ...repository, digest }, 'pull'),
+        `/v2/${repository.repository}/referrers/${digest}`,
+        async () => {
+          const read = await getManifest({ ...repository, tag: referrersTag(digest) }, signal);
+          if (!read.ok) return isAbsent(read.failure) ? ok([]) : read;
+          return ok(isIndex(read.value) ? read.value.content.manifests : []);
+        },
+        signal,
+      ),
   };
 }
 
