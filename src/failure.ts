@@ -44,6 +44,10 @@ export type Failure =
   | ({ kind: 'placement' } & Explained)
   /** A build ran and failed; never retried. `log` is the end of its output. */
   | ({ kind: 'build'; exitCode: number; log: string[] } & Explained)
+  /** A test in an image, or a gate, ran and said no; never retried. `log` is the end of its output. */
+  | ({ kind: 'check'; exitCode: number; log: string[] } & Explained)
+  /** A tag is not where it was when the run planned: somebody else published. */
+  | ({ kind: 'conflict' } & Explained)
   /** A registry refused or could not be reached. */
   | ({ kind: 'registry'; transient: boolean; status?: number; code?: string } & Explained)
   /** What is in the registry is not what was asked for. */
@@ -81,6 +85,8 @@ export function exitCode(failure: Failure): 1 | 2 | 130 {
     case 'engine':
     case 'placement':
     case 'build':
+    case 'check':
+    case 'conflict':
     case 'registry':
     case 'verification':
     case 'system':

@@ -1,6 +1,7 @@
 // `splitbuild build`: the main job.
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
+import { systemClock } from '../clock.ts';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
@@ -10,9 +11,11 @@ import type { Plan } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
 import { createReporter } from '../report/choose.ts';
+import { readInputs } from '../run/build-inputs.ts';
 import { secretValue } from '../run/build-task.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
+import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
 import { createClient } from './client.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
@@ -21,6 +24,7 @@ interface BuildOptions extends FamilyOptions {
   builder: string[];
   publish: boolean;
   runId?: string | undefined;
+  force?: true | undefined;
   verbose?: true | undefined;
 }
 
@@ -110,10 +114,15 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           registry: registry.value.client,
           registryAddress: registry.value.address,
           plainHttp: registry.value.plainHttp,
+          embedded: config.registry.kind === 'embedded',
           fleet,
           emit,
-          now: Date.now,
+          clock: systemClock,
           env: process.env,
+          readInputs,
+          audit: async () => ok([]),
+          runGate: gateRunner(config.folder, process.env),
+          force: options.force ?? false,
         },
         history,
         signal,

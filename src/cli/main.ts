@@ -49,6 +49,7 @@ family('build', 'build, join, verify and publish a family, or some of its images
   )
   .option('--no-publish', 'build and push the platforms only; no tag moves')
   .option('--run-id <id>', 'the run that this is a part of: what others have built under the same id is taken as done')
+  .option('--force', 'go on where a tag has moved since the run began; an older run never overwrites a newer one')
   .option('--verbose', 'print every line of every build')
   .addHelpText('after', '\nExample:\n  splitbuild build app --builder here=local --builder arm=ssh://ci@arm-1')
   .action(async (images, options) => exit((await import('./build.ts')).build(images, options)));
@@ -56,6 +57,7 @@ family('build', 'build, join, verify and publish a family, or some of its images
 family('publish', 'join and publish what was built under a run id, by this or other machines')
   .argument('[image...]', 'images of the family; all when none is named')
   .option('--run-id <id>', 'the run, as given to splitbuild build --no-publish')
+  .option('--force', 'go on where a tag has moved since the run began; an older run never overwrites a newer one')
   .option('--verbose', 'print every line')
   .addHelpText('after', '\nExample:\n  splitbuild publish app --run-id $CI_PIPELINE_ID')
   .action(async (images, options) => exit((await import('./build.ts')).publish(images, { ...options, builder: [] })));

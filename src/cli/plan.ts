@@ -12,7 +12,7 @@ export async function plan(images: string[], options: FamilyOptions): Promise<nu
   }
   for (const task of tasks) {
     const what =
-      task.kind === 'build' ? `${task.mode === 'emulated' ? ' (may be emulated)' : ''}` : `  → ${task.tags.join(', ')}`;
+      task.kind === 'publish' ? `  → ${task.tags.join(', ')}` : task.mode === 'emulated' ? ' (may be emulated)' : '';
     process.stdout.write(`${task.id}${what}\n`);
     if (task.needs.length > 0) process.stdout.write(`    after ${task.needs.join(', ')}\n`);
   }

@@ -1,15 +1,15 @@
 // Buildah, which needs no daemon: builds and pushes as the user that runs splitbuild, on this machine.
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { fail, ok, type Result } from '../failure.ts';
-import { normalizePlatform } from '../image/platform.ts';
-import { commonBuildFlags } from './build-flags.ts';
+import { formatPlatform, normalizePlatform } from '../image/platform.ts';
+import { commonBuildFlags, ignoreFile, withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { parse, programsOnPath } from './docker-client.ts';
-import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
-import { buildFailure, pushFailure } from './outcome.ts';
+import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
+import { buildFailure, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -65,29 +65,41 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
   }
 
   async function build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>> {
-    const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
-    try {
-      const registries = join(folder, 'registries.conf');
-      if (request.plainHttp) await writeFile(registries, await registriesConf(request.reference ?? '', env));
-      const done = await buildah(
-        [
-          ...buildFlags(request),
-          ...(await cacheFlag(request.dockerfile)),
-          ...(await ignoreFlag(request.dockerfile)),
-          request.context,
-        ],
-        signal,
-        {
+    return withRegistries(request.reference ?? '', request.plainHttp, env, async (registries) => {
+      const done = await withDockerfile(request, (file) =>
+        buildah([...buildFlags(request, file), request.context], signal, {
           onLine,
-          env: { ...request.secrets, ...(request.plainHttp ? { CONTAINERS_REGISTRIES_CONF: registries } : {}) },
-        },
+          env: { ...request.secrets, ...registries },
+        }),
       );
       if (!done.ok) return done;
       if (done.value.exitCode === 0) return ok(undefined);
       return fail(buildFailure(done.value.exitCode, done.value.lines, endpoint));
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    });
+  }
+
+  async function run(
+    { reference, platform, plainHttp, command }: RunRequest,
+    onLine: OnLine,
+    signal: AbortSignal,
+  ): Promise<Result<void>> {
+    return withRegistries(reference, plainHttp, env, async (registries) => {
+      const made = await buildah(['from', '--platform', formatPlatform(platform), reference], signal, {
+        env: registries,
+      });
+      if (!made.ok) return made;
+      const container = made.value.stdout.trim();
+      if (made.value.exitCode !== 0) return fail(buildFailure(made.value.exitCode, made.value.lines, endpoint));
+      try {
+        const words = typeof command === 'string' ? ['sh', '-c', command] : command;
+        const done = await buildah(['run', container, '--', ...words], signal, { onLine });
+        if (!done.ok) return done;
+        if (done.value.exitCode === 0) return ok(undefined);
+        return fail(runFailure(command, done.value, endpoint));
+      } finally {
+        await buildah(['rm', container], AbortSignal.timeout(20_000));
+      }
+    });
   }
 
   async function untag(references: string[], signal: AbortSignal): Promise<Result<void>> {
@@ -99,6 +111,7 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
   return {
     probe,
     build,
+    run,
     untag,
     canRun: (platform, signal) => tryProgram(build, platform, signal),
 
@@ -128,14 +141,17 @@ export function createBuildahEngine({ endpoint, env }: { endpoint: string; env: 
   };
 }
 
-function buildFlags(request: BuildRequest): string[] {
+function buildFlags(request: BuildRequest, dockerfile: string): string[] {
   return [
     'build',
     // Each base is named by digest: what is there need not be fetched again.
     '--pull=false',
     '--format',
     'oci',
-    ...commonBuildFlags(request),
+    ...commonBuildFlags(request, dockerfile),
+    cacheFlag(request.dockerfile),
+    // Buildah does not look for `<Dockerfile>.dockerignore` by itself as BuildKit does.
+    ...(request.ignore === undefined ? [] : ['--ignorefile', ignoreFile(dockerfile)]),
     ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},type=env,env=${id}`]),
   ];
 }
@@ -144,18 +160,27 @@ function buildFlags(request: BuildRequest): string[] {
  * Steps are taken from earlier builds, but not where a stage begins with `FROM scratch`: there buildah (seen in 1.28) takes a step of
  * another platform for the same one if its files are the same, and the image gets that platform's name.
  */
-async function cacheFlag(dockerfile: string): Promise<string[]> {
-  const fromScratch = /^\s*FROM\s+(--\S+\s+)*scratch\b/im.test(await readFile(dockerfile, 'utf8'));
-  return [`--layers=${!fromScratch}`];
+function cacheFlag(dockerfile: string): string {
+  const fromScratch = /^\s*FROM\s+(--\S+\s+)*scratch\b/im.test(dockerfile);
+  return `--layers=${!fromScratch}`;
 }
 
-/** Buildah does not look for `<Dockerfile>.dockerignore` by itself as BuildKit does. */
-async function ignoreFlag(dockerfile: string): Promise<string[]> {
-  const file = `${dockerfile}.dockerignore`;
-  return access(file).then(
-    () => ['--ignorefile', file],
-    () => [],
-  );
+/** Environment for one call that may fetch from, or push to, the registry of `reference`. */
+async function withRegistries<T>(
+  reference: string,
+  plainHttp: boolean,
+  env: Env,
+  use: (env: Env) => Promise<T>,
+): Promise<T> {
+  if (!plainHttp) return use({});
+  const folder = await mkdtemp(join(tmpdir(), 'splitbuild-buildah-'));
+  try {
+    const file = join(folder, 'registries.conf');
+    await writeFile(file, await registriesConf(reference, env));
+    return await use({ CONTAINERS_REGISTRIES_CONF: file });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -19,12 +19,10 @@ export async function tryProgram(
   try {
     await writeFile(join(folder, 'probe'), program);
     await chmod(join(folder, 'probe'), 0o755);
-    const dockerfile = join(folder, 'Dockerfile');
-    await writeFile(dockerfile, 'FROM scratch\nCOPY probe /probe\nRUN ["/probe"]\n');
     const built = await build(
       {
         context: folder,
-        dockerfile,
+        dockerfile: 'FROM scratch\nCOPY probe /probe\nRUN ["/probe"]\n',
         platform,
         args: {},
         secrets: {},

@@ -1,13 +1,14 @@
 // Docker Engine, driven by the docker client: it has BuildKit's sessions, credential helpers and contexts.
 
+import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { fail, ok, type Result } from '../failure.ts';
-import { normalizePlatform } from '../image/platform.ts';
-import { commonBuildFlags } from './build-flags.ts';
+import { formatPlatform, normalizePlatform } from '../image/platform.ts';
+import { commonBuildFlags, withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { findDockerClient, parse } from './docker-client.ts';
-import type { BuildRequest, Engine, EngineInfo, OnLine } from './engine.ts';
-import { buildFailure, pushFailure } from './outcome.ts';
+import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
+import { buildFailure, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
 
 /** How the client reaches the engine. */
@@ -102,14 +103,34 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     if (!client.ok) return client;
     const command =
       client.value.builds === 'integrated' ? ['build'] : ['buildx', 'build', ...(await builderFlags(signal))];
-    const args = [...command, ...buildFlags(request), request.context];
-    const done = await docker(args, signal, {
-      onLine,
-      env: { ...request.secrets, DOCKER_BUILDKIT: '1' },
-    });
+    const done = await withDockerfile(request, (file) =>
+      docker([...command, ...buildFlags(request, file), request.context], signal, {
+        onLine,
+        env: { ...request.secrets, DOCKER_BUILDKIT: '1' },
+      }),
+    );
     if (!done.ok) return done;
     if (done.value.exitCode === 0) return ok(undefined);
     return fail(buildFailure(done.value.exitCode, done.value.lines, endpoint));
+  }
+
+  async function run(
+    { reference, platform, command }: RunRequest,
+    onLine: OnLine,
+    signal: AbortSignal,
+  ): Promise<Result<void>> {
+    const name = `splitbuild-${randomUUID()}`;
+    const words = typeof command === 'string' ? ['sh', '-c', command] : command;
+    const [program = '', ...rest] = words;
+    const flags = ['--rm', '--init', '--name', name, '--platform', formatPlatform(platform), '--entrypoint', program];
+    const done = await docker(['run', ...flags, reference, ...rest], signal, { onLine });
+    // The client ended; a container that its death left running is not its affair any more.
+    if (!done.ok) {
+      await docker(['rm', '--force', name], AbortSignal.timeout(20_000));
+      return done;
+    }
+    if (done.value.exitCode === 0) return ok(undefined);
+    return fail(runFailure(command, done.value, endpoint));
   }
 
   async function untag(references: string[], signal: AbortSignal): Promise<Result<void>> {
@@ -121,6 +142,7 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
   return {
     probe,
     build,
+    run,
     untag,
     canRun: (platform, signal) => tryProgram(build, platform, signal),
 
@@ -167,11 +189,11 @@ function connectionFlags(connection: DockerConnection): string[] {
   }
 }
 
-function buildFlags(request: BuildRequest): string[] {
+function buildFlags(request: BuildRequest, dockerfile: string): string[] {
   return [
     '--progress',
     'plain',
-    ...commonBuildFlags(request),
+    ...commonBuildFlags(request, dockerfile),
     ...Object.keys(request.secrets).flatMap((id) => ['--secret', `id=${id},env=${id}`]),
   ];
 }

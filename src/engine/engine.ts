@@ -17,8 +17,10 @@ export interface EngineInfo {
 export interface BuildRequest {
   /** Absolute path of the context folder, on the coordinator. */
   context: string;
-  /** Absolute path of the (pinned) Dockerfile; may lie outside the context. A `<dockerfile>.dockerignore` beside it is used. */
+  /** Text of the (pinned) Dockerfile. */
   dockerfile: string;
+  /** Text of the ignore rules that go with it; undefined for the context's own. */
+  ignore?: string;
   platform: Platform;
   target?: string;
   args: Record<string, string>;
@@ -36,6 +38,12 @@ export type OnLine = (line: string) => void;
 
 export type PushOptions = Pick<BuildRequest, 'plainHttp'>;
 
+/** A command for the image `reference` (by digest, fetched if it isn't there): a text for `sh -c`, a list of words as it is. */
+export interface RunRequest extends Pick<BuildRequest, 'platform' | 'plainHttp'> {
+  reference: string;
+  command: string | string[];
+}
+
 export interface Engine {
   /** Is it there, what is it, what machine is it on. An absent client or daemon is a failure that names the package to install. */
   probe(signal: AbortSignal): Promise<Result<EngineInfo>>;
@@ -49,6 +57,8 @@ export interface Engine {
     onLine: OnLine,
     signal: AbortSignal,
   ): Promise<Result<{ digest?: Digest }>>;
+  /** Runs a command in a new container, which is gone afterwards; that it ends with another code than 0 is a failure of kind `check`. */
+  run(request: RunRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>>;
   /** Writes a docker-archive tarball of a built image to a file on the coordinator. */
   export(reference: string, file: string, signal: AbortSignal): Promise<Result<void>>;
   /** Drops the engine's own names for images that a run has made; a name that isn't there is fine. */

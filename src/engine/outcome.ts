@@ -1,5 +1,6 @@
 // What the end of an engine's output means: the Dockerfile's own failure, or something that may pass if it is tried again.
 import type { Failure } from '../failure.ts';
+import type { Exited } from './process.ts';
 
 const engineLost =
   /Cannot connect to the Docker daemon|error during connect|rpc error: code = (Unavailable|Canceled)|error reading from server|connection reset by peer|transport is closing|closed network connection/i;
@@ -38,6 +39,30 @@ export function buildFailure(exitCode: number, lines: string[], where: string): 
     log: lines.slice(-25),
     message: `the build failed: ${lastWords(lines)}`,
     where,
+  };
+}
+
+/** How a command that was run in an image ended, if not with 0. From 125 on it is the engine that speaks (docker run, "Exit status"). */
+export function runFailure(command: string | string[], { exitCode, lines }: Exited, where: string): Failure {
+  const end = lines.slice(-15).join('\n');
+  const message = lastWords(lines);
+  if (engineLost.test(end)) {
+    return { kind: 'engine', transient: true, message: `the engine was lost during a test: ${message}`, where };
+  }
+  if (exitCode === 125) {
+    const transient = registryLost.test(end);
+    return { kind: 'engine', transient, message: `the test can't be run: ${message}`, where };
+  }
+  const written = typeof command === 'string' ? command : command.join(' ');
+  return {
+    kind: 'check',
+    exitCode,
+    log: lines.slice(-25),
+    message: `'${written}' ended with ${exitCode}`,
+    where,
+    ...(exitCode === 127 || exitCode === 126
+      ? { help: 'is the program in the image? A text is run by sh; where there is none, write the words as a list' }
+      : {}),
   };
 }
 

@@ -11,6 +11,7 @@ export interface ProcessOptions {
   /** Called for each line of stdout and stderr, without control sequences. */
   onLine?: OnLine;
   input?: string;
+  cwd?: string;
 }
 
 export interface Exited {
@@ -49,6 +50,7 @@ export async function runProcess(program: string, args: string[], options: Proce
   const child = execa(program, args, {
     env: options.env,
     extendEnv: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     all: true,
     buffer: { stdout: options.onLine === undefined, stderr: false, all: false },

@@ -1,10 +1,12 @@
-// The builders of a run: which machine takes which platform, and how many at a time. It knows nothing of what is built.
-
+// The builders of a run. It knows nothing of what is built.
+import { type Clock, systemClock } from '../clock.ts';
 import type { BuilderConfig } from '../config/config.ts';
 import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
+import type { Platform } from '../image/platform.ts';
+import { type HealthOptions, type Member, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
+import { candidates, createScheduler, noBuilder, type Scheduler } from './scheduler.ts';
 
 export interface Builder {
   name: string;
@@ -26,13 +28,32 @@ export type Mode = 'native' | 'emulated';
 export interface Lease {
   builder: Builder;
   emulated: boolean;
-  release(): void;
+  /** Aborted when the builder stops answering while it is lent; the reason is the Failure. */
+  lost: AbortSignal;
+  /** `suspect`: what failed may be the builder's fault, so it is probed before it gets more work. */
+  release(suspect?: boolean): Promise<void>;
 }
 
+/** Names of builders. */
+export interface Wishes {
+  /** Taken only if there is no other. */
+  avoid?: string;
+  /** Taken if it has a free slot. */
+  prefer?: string;
+}
+
+/** A builder fell sick, with why, or is well again. */
+export type OnHealth = (builder: string, lost: Failure | undefined) => void;
+
 export interface Fleet {
+  /** Those that were opened at the beginning. */
   builders: Builder[];
-  /** Waits for a slot on a builder of the platform, the least loaded first; `avoid` names one to take only if there is no other. */
-  acquire(platform: Platform, mode: Mode, signal: AbortSignal, avoid?: string): Promise<Result<Lease>>;
+  /** Those that could not be opened, while others could do their work. */
+  sick: { name: string; failure: Failure }[];
+  /** Who is told of health from now on. */
+  onHealth(listener: OnHealth): void;
+  /** Waits for a slot on a builder of the platform that is well, the least loaded first. */
+  acquire: Scheduler['acquire'];
   close(): Promise<void>;
 }
 
@@ -47,119 +68,66 @@ export interface FleetOptions {
   env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Opens and probes every builder; fails if one can't be reached or a wanted platform has none that can take it. */
+/**
+ * Opens and probes every builder. One that doesn't answer is sick, and may come back; the fleet fails where a wanted platform has no
+ * builder that can take it, and where a builder is wrongly configured.
+ */
 export async function openFleet(
   configs: BuilderConfig[],
   options: FleetOptions,
   signal: AbortSignal,
 ): Promise<Result<Fleet>> {
-  const opened = await Promise.all(configs.map((config) => openBuilder(config, options, signal)));
-  const close = async (): Promise<void> => {
-    await Promise.all(opened.map((one) => (one.ok ? one.value.close() : undefined)));
+  const sources = configs.map((config) => ({
+    name: config.name,
+    endpoint: config.endpoint,
+    open: (opening: AbortSignal) => openBuilder(config, options, opening),
+  }));
+  return assembleFleet(sources, options.wanted, { clock: systemClock, health: usualHealth }, signal);
+}
+
+/** The fleet of builders that `open` gives. */
+export async function assembleFleet(
+  sources: Pick<Member, 'name' | 'endpoint' | 'open'>[],
+  wanted: FleetOptions['wanted'],
+  { clock, health }: { clock: Clock; health: HealthOptions },
+  signal: AbortSignal,
+): Promise<Result<Fleet>> {
+  const first = await Promise.all(sources.map(({ open }) => open(signal)));
+  const members = sources.map((source, index): Member => {
+    const opened = first[index];
+    return { ...source, opened: opened?.ok ? opened.value : undefined, running: 0, onLost: new Set() };
+  });
+  const builders = members.flatMap(({ opened }) => opened?.builder ?? []);
+  const failures = first.flatMap((one, index) =>
+    one.ok ? [] : [{ name: sources[index]?.name ?? '', failure: one.failure }],
+  );
+  const closeAll = async (): Promise<void> => {
+    await Promise.all(members.map(({ opened }) => opened?.close()));
   };
-  const failed = opened.find((one) => !one.ok);
-  if (failed && !failed.ok) {
-    await close();
-    return failed;
+  const unserved = wanted.find(({ platform, mode }) => candidates(builders, platform, mode).length === 0);
+  const fatal =
+    failures.find(({ failure }) => unserved || !isPassing(failure))?.failure ??
+    (unserved && noBuilder(builders, unserved.platform, unserved.mode));
+  if (fatal) {
+    await closeAll();
+    return fail(fatal);
   }
-  const builders = opened.flatMap((one) => (one.ok ? [one.value.builder] : []));
-  for (const { platform, mode } of options.wanted) {
-    if (candidates(builders, platform, mode).length === 0) {
-      await close();
-      return fail(noBuilder(builders, platform, mode));
-    }
-  }
-  return ok({ builders, acquire: createScheduler(builders), close });
+  let listener: OnHealth = () => undefined;
+  const scheduler = createScheduler(members, { clock, health, onHealth: (builder, lost) => listener(builder, lost) });
+  return ok({
+    builders,
+    sick: failures,
+    onHealth: (given) => {
+      listener = given;
+    },
+    acquire: scheduler.acquire,
+    async close() {
+      await scheduler.close();
+      await closeAll();
+    },
+  });
 }
 
-/** A native builder if there is any, however busy: emulation is 10 to 50 times slower. */
-function candidates(builders: Builder[], platform: Platform, mode: Mode): { builder: Builder; emulated: boolean }[] {
-  const has = (platforms: Platform[]): boolean => platforms.some((one) => samePlatform(one, platform));
-  const native = builders.filter((builder) => has(builder.native));
-  if (native.length > 0) return native.map((builder) => ({ builder, emulated: false }));
-  if (mode === 'native') return [];
-  return builders.filter((builder) => has(builder.emulated)).map((builder) => ({ builder, emulated: true }));
-}
-
-function noBuilder(builders: Builder[], platform: Platform, mode: Mode): Failure {
-  const name = formatPlatform(platform);
-  return {
-    kind: 'placement',
-    message:
-      mode === 'native' ? `no builder is native for ${name}` : `no builder can run ${name}, natively or emulated`,
-    tried: builders.map(
-      ({ name, endpoint, info }) => `${name} (${endpoint}): ${info.engine} on ${formatPlatform(info.machine)}`,
-    ),
-    help:
-      mode === 'native'
-        ? `add a ${name} machine under 'builders', or allow emulation with 'mode: emulated' (slow)`
-        : `add a ${name} machine under 'builders', or set up emulation on one (Debian: apt install qemu-user-static binfmt-support)`,
-  };
-}
-
-interface Waiter {
-  platform: Platform;
-  mode: Mode;
-  avoid: string | undefined;
-  take(lease: Lease): void;
-}
-
-export function createScheduler(builders: Builder[]): Fleet['acquire'] {
-  const running = new Map(builders.map((builder) => [builder, 0]));
-  const waiting: Waiter[] = [];
-  const load = (builder: Builder): number => (running.get(builder) ?? 0) / builder.slots;
-
-  function tryTake({ platform, mode, avoid }: Omit<Waiter, 'take'>): Lease | undefined {
-    const all = candidates(builders, platform, mode);
-    const others = all.filter(({ builder }) => builder.name !== avoid);
-    const [best] = (others.length > 0 ? others : all)
-      .filter(({ builder }) => (running.get(builder) ?? 0) < builder.slots)
-      .sort((a, b) => load(a.builder) - load(b.builder));
-    if (!best) return undefined;
-    running.set(best.builder, (running.get(best.builder) ?? 0) + 1);
-    let held = true;
-    return {
-      ...best,
-      release() {
-        if (!held) return;
-        held = false;
-        running.set(best.builder, (running.get(best.builder) ?? 0) - 1);
-        serveWaiting();
-      },
-    };
-  }
-
-  /** First come, first served, but nobody waits behind one who needs another machine. */
-  function serveWaiting(): void {
-    for (const waiter of [...waiting]) {
-      const lease = tryTake(waiter);
-      if (!lease) continue;
-      waiting.splice(waiting.indexOf(waiter), 1);
-      waiter.take(lease);
-    }
-  }
-
-  return async (platform, mode, signal, avoid) => {
-    if (signal.aborted) return fail({ kind: 'cancelled' });
-    if (candidates(builders, platform, mode).length === 0) return fail(noBuilder(builders, platform, mode));
-    const lease = tryTake({ platform, mode, avoid });
-    if (lease) return ok(lease);
-    return new Promise<Result<Lease>>((resolve) => {
-      const stop = (): void => {
-        waiting.splice(waiting.indexOf(waiter), 1);
-        resolve(fail({ kind: 'cancelled' }));
-      };
-      const waiter: Waiter = {
-        platform,
-        mode,
-        avoid,
-        take(taken) {
-          signal.removeEventListener('abort', stop);
-          resolve(ok(taken));
-        },
-      };
-      waiting.push(waiter);
-      signal.addEventListener('abort', stop, { once: true });
-    });
-  };
+function isPassing(failure: Failure): boolean {
+  return failure.kind === 'engine' && failure.transient;
 }

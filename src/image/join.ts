@@ -24,7 +24,8 @@ export interface ComposedIndex {
 export function composeIndex(children: Child[]): ComposedIndex {
   const attestations = children.flatMap((child) => child.attestations);
   const docker =
-    attestations.length === 0 && children.every((child) => child.descriptor.mediaType === mediaTypes.dockerManifest);
+    attestations.length === 0 &&
+    children.every(({ descriptor }) => descriptor.mediaType === mediaTypes.dockerManifest && !descriptor.annotations);
   const mediaType = docker ? mediaTypes.dockerList : mediaTypes.ociIndex;
   const manifests = [...children.map((child) => child.descriptor), ...attestations].map(inOrder);
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests }, undefined, 2));

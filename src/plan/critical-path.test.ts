@@ -3,13 +3,24 @@ import { criticalPath } from './critical-path.ts';
 import type { Plan, Task } from './plan.ts';
 
 function task(id: string, needs: string[]): Task {
-  return { kind: 'publish', id, image: id, repository: id, builds: [], tags: [], needs };
+  return {
+    kind: 'publish',
+    id,
+    image: id,
+    repository: id,
+    builds: [],
+    tags: [],
+    audit: { mode: 'stop', allow: [] },
+    needs,
+  };
 }
 
 const plan: Plan = {
   version: 1,
   family: 'f',
   publish: 'image',
+  failedPlatform: 'hold',
+  gates: [],
   tasks: [task('base', []), task('slow', ['base']), task('quick', ['base']), task('app', ['quick', 'slow'])],
 };
 

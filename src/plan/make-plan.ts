@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { archTag, type Family, type FamilyImage, registryPath } from '../family/family.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
-import type { BuildTask, Plan, Task } from './plan.ts';
+import type { BuildTask, Plan, Task, TestTask } from './plan.ts';
 
 export interface Selection {
   /** Only these images and what they need; all when empty. */
@@ -65,7 +65,9 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
     });
     const tags = image.config.tags ?? config.tags;
     for (const task of buildTasks) ids.add(task.id);
-    tasks.push(...buildTasks, {
+    const { test } = image.config;
+    const tests = test.length === 0 ? [] : buildTasks.map((task) => testOf(task, test));
+    tasks.push(...buildTasks, ...tests, {
       kind: 'publish',
       id: `publish ${image.name}`,
       image: image.name,
@@ -76,10 +78,26 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
         archTags: tags.map((tag) => archTag(tag, config.archTagSuffix, task.platform)),
       })),
       tags,
-      needs: buildTasks.map((task) => task.id),
+      audit: image.config.audit,
+      needs: [...buildTasks, ...tests].map((task) => task.id),
     });
   }
-  return ok({ version: 1, family: config.family, publish: config.publish, tasks });
+  const { publish, failedPlatform, gates } = config;
+  return ok({ version: 1, family: config.family, publish, failedPlatform, gates, tasks });
+}
+
+function testOf({ id, image, platform, mode, repository }: BuildTask, commands: TestTask['commands']): TestTask {
+  return {
+    kind: 'test',
+    id: `test ${image} ${formatPlatform(platform)}`,
+    image,
+    platform,
+    mode,
+    repository,
+    build: id,
+    commands,
+    needs: [id],
+  };
 }
 
 /** Ids of the builds of the asked platforms, and of those of other platforms that these take files from. */

@@ -1,4 +1,5 @@
 // The plan as plain data: what is to be done, in what order; no word on how.
+import type { AuditConfig, GateConfig } from '../config/config.ts';
 import type { Platform } from '../image/platform.ts';
 
 /** An image reference in a Dockerfile that is replaced, before the build, by the digest that an upstream task made. */
@@ -35,6 +36,22 @@ export interface BuildTask {
   commit?: string;
 }
 
+/** Runs an image's own tests in what was built for one platform, before it is published. */
+export interface TestTask {
+  kind: 'test';
+  /** `test base linux/arm64`. */
+  id: string;
+  image: string;
+  platform: Platform;
+  mode: 'native' | 'emulated';
+  repository: string;
+  /** Id of the build task whose result is tested. */
+  build: string;
+  /** A text for `sh -c`, a list of words as it is. */
+  commands: (string | string[])[];
+  needs: string[];
+}
+
 export interface PublishTask {
   kind: 'publish';
   /** `publish base`. */
@@ -45,15 +62,20 @@ export interface PublishTask {
   /** The build tasks that are joined, one a platform, with the arch tags that each gets. */
   builds: { task: string; platform: Platform; archTags: string[] }[];
   tags: string[];
+  audit: AuditConfig;
   needs: string[];
 }
 
-export type Task = BuildTask | PublishTask;
+export type Task = BuildTask | TestTask | PublishTask;
 
 export interface Plan {
   version: 1;
   family: string;
   /** `image`: an image's tags move when all its platforms are there; `family`: all tags move at the end or none does. */
   publish: 'image' | 'family';
+  /** Of a platform that could not be built: its image is not published, or with that platform's last good one. */
+  failedPlatform: 'hold' | 'carry';
+  /** Commands that decide on each staged image. */
+  gates: GateConfig[];
   tasks: Task[];
 }

@@ -43,7 +43,7 @@ export function formatFailure(failure: Failure, style: Style): string {
   const lines = [`${paint('red', 'error', style)}: ${paint('bold', failure.message, style)}`];
   if (failure.where) lines.push(`  at ${failure.where}`);
   for (const step of failure.tried ?? []) lines.push(`  tried: ${step}`);
-  if (failure.kind === 'build') lines.push(...failure.log.map((line) => `  | ${line}`));
+  if ('log' in failure) lines.push(...failure.log.map((line) => `  | ${line}`));
   if (failure.help) lines.push(`${paint('cyan', 'help', style)}: ${failure.help}`);
   return lines.join('\n');
 }

@@ -26,6 +26,8 @@ export const plan: Plan = {
   version: 1,
   family: 'demo',
   publish: 'image',
+  failedPlatform: 'hold',
+  gates: [],
   tasks: [
     build('amd64'),
     build('arm64'),
@@ -39,6 +41,7 @@ export const plan: Plan = {
         { task: arm, platform: { os: 'linux', architecture: 'arm64' }, archTags: [] },
       ],
       tags: ['develop'],
+      audit: { mode: 'stop', allow: [] },
       needs: [amd, arm],
     },
   ],

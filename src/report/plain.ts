@@ -4,7 +4,7 @@ import { formatDuration } from './duration.ts';
 import { explainFailure } from './explain.ts';
 import { paint, type Style } from './paint.ts';
 import type { Output, Reporter } from './reporter.ts';
-import { cleanLine, count, emptyState, reduce, saysNothing, type TaskState, taskName } from './state.ts';
+import { cleanLine, count, emptyState, notice, reduce, saysNothing, type TaskState, taskName } from './state.ts';
 import { summarize } from './summary.ts';
 
 export interface PlainOptions {
@@ -37,7 +37,12 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
         for (const line of describeBuilders(state.builders, color)) out.write(`${line}\n`);
       }
       if (event.type === 'run-finished') for (const line of summarize(state)) out.write(`${line}\n`);
-      const task = 'task' in event ? state.tasks.get(event.task) : undefined;
+      const task = 'task' in event && event.task !== undefined ? state.tasks.get(event.task) : undefined;
+      const said = notice(event);
+      if (said !== undefined) {
+        if (task) print(task, said, 'yellow');
+        else out.write(`${paint('yellow', said, color)}\n`);
+      }
       if (!task) return;
       const id = task.task.id;
       switch (event.type) {

@@ -102,8 +102,36 @@ export function reduce(state: RunState, event: Event): RunState {
       return { ...state, moved: [...state.moved, event] };
     case 'run-finished':
       return { ...state, finished: event };
+    case 'warning':
+    case 'builder-lost':
+    case 'builder-back':
+    case 'publish-prepared':
+    case 'publish-finished':
+    case 'publish-recovered':
+    case 'tag-restored':
+      return state;
     default:
       return unreachable(event);
+  }
+}
+
+/** What is said at once of an event that is of no task's state: a warning, a builder's health, tags that went back. */
+export function notice(event: Event): string | undefined {
+  switch (event.type) {
+    case 'warning':
+      return `warning: ${event.message}`;
+    case 'builder-lost':
+      return `builder ${event.builder} is sick: ${'message' in event.failure ? event.failure.message : event.failure.kind}`;
+    case 'builder-back':
+      return `builder ${event.builder} is well again`;
+    case 'tag-restored':
+      return `${event.reference} is ${event.digest ? `back at ${event.digest}` : 'gone again'}`;
+    case 'publish-recovered':
+      return event.outcome === 'published'
+        ? `what run ${event.run} had begun to publish (${event.unit}) is published`
+        : `what run ${event.run} had prepared to publish (${event.unit}) is not`;
+    default:
+      return undefined;
   }
 }
 
@@ -112,9 +140,9 @@ export function count(state: RunState, status: TaskStatus): number {
   return [...state.tasks.values()].filter((task) => task.status === status).length;
 }
 
-/** `base linux/arm64` for a build, `publish base` for a publish. */
+/** `base linux/arm64` for a build, `test base linux/arm64`, `publish base`. */
 export function taskName(task: Task): string {
-  return task.kind === 'build' ? `${task.image} ${formatPlatform(task.platform)}` : `publish ${task.image}`;
+  return task.kind === 'build' ? `${task.image} ${formatPlatform(task.platform)}` : task.id;
 }
 
 /** A line as it would stand on a terminal at its end: what `\r` overwrote is gone, and so are colours and control characters. */

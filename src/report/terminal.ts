@@ -4,7 +4,7 @@ import { describeBuilders } from './builders.ts';
 import { explainFailure } from './explain.ts';
 import type { Reporter } from './reporter.ts';
 import { drawScreen } from './screen.ts';
-import { emptyState, reduce } from './state.ts';
+import { emptyState, notice, reduce } from './state.ts';
 import { summarize } from './summary.ts';
 
 export interface TerminalOptions {
@@ -37,6 +37,8 @@ export function createTerminalReporter(stream: NodeJS.WritableStream, options: T
       if (closed) return;
       state = reduce(state, event);
       if (event.type === 'run-started') update.persist(describeBuilders(state.builders, options.color).join('\n'));
+      const said = notice(event);
+      if (said !== undefined) update.persist(said);
       if (event.type !== 'task-failed') return;
       const task = state.tasks.get(event.task);
       if (!task) return;

@@ -1,17 +1,17 @@
 // One build: the Dockerfile pinned to what its upstreams made, built on a builder of its platform, pushed, and read back.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pinReferences } from '../dockerfile/pin.ts';
 import type { Engine } from '../engine/engine.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import type { Lease } from '../fleet/fleet.ts';
+import { lostBuilder } from '../fleet/health.ts';
+import { secretsIn } from '../image/history.ts';
 import type { Child } from '../image/join.ts';
 import type { Digest } from '../image/oci.ts';
 import { archSuffix } from '../image/platform.ts';
 import { readPlatformImage } from '../image/read.ts';
 import type { BuildTask } from '../plan/plan.ts';
-import { buildKey, contextDigest, readIgnore } from './build-key.ts';
+import type { BuildInputs } from './build-inputs.ts';
+import { buildKey } from './build-key.ts';
 import type { RunContext } from './context.ts';
 
 /** What a build left in the registry. */
@@ -19,8 +19,8 @@ export interface Built {
   child: Child;
   stagedTag: string;
   key: string;
-  /** The engine that built it in this run, and its name for it. */
-  local?: { engine: Engine; reference: string };
+  /** The engine that built it in this run, its name for it, and the builder's. */
+  local?: { engine: Engine; reference: string; builder: string };
 }
 
 export interface PreparedBuild {
@@ -31,31 +31,21 @@ export interface PreparedBuild {
   ignore: string | undefined;
 }
 
-/** Reads what the build depends on, upstreams' digests included. */
-export async function prepareBuild(
+/** With what the upstreams made, the inputs become a Dockerfile that names them by digest, and a key. */
+export function prepareBuild(
   task: BuildTask,
+  { dockerfile: text, ignore, context }: BuildInputs,
   upstream: (task: string) => { repository: string; digest: Digest },
-): Promise<Result<PreparedBuild>> {
-  try {
-    const text = await readFile(task.dockerfile, 'utf8');
-    const dockerfileFor = (registryAddress: string): string =>
-      pinReferences(
-        text,
-        task.upstreams.map((pin) => {
-          const made = upstream(pin.task);
-          return { range: pin.range, value: `${registryAddress}/${made.repository}@${made.digest}` };
-        }),
-      );
-    const ignore = await readIgnore(task.dockerfile, task.context);
-    const key = buildKey(task, dockerfileFor('registry'), await contextDigest(task.context, ignore));
-    return ok({ task, key, dockerfileFor, ignore });
-  } catch (error) {
-    return fail({
-      kind: 'system',
-      message: `the context of '${task.image}' can't be read: ${error instanceof Error ? error.message : String(error)}`,
-      where: task.context,
-    });
-  }
+): PreparedBuild {
+  const dockerfileFor = (registryAddress: string): string =>
+    pinReferences(
+      text,
+      task.upstreams.map((pin) => {
+        const made = upstream(pin.task);
+        return { range: pin.range, value: `${registryAddress}/${made.repository}@${made.digest}` };
+      }),
+    );
+  return { task, key: buildKey(task, dockerfileFor('registry'), context), dockerfileFor, ignore };
 }
 
 /** Builds, pushes under a name of the run's own, and reads back from the registry what was pushed. */
@@ -81,16 +71,13 @@ export async function runBuild(
   }
   const stagedTag = stagedTagOf(task, run.id);
   const name = `${builder.registryAddress}/${task.repository}:${stagedTag}`;
-  const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.now() });
-  const folder = await mkdtemp(join(tmpdir(), 'splitbuild-'));
-  try {
-    const dockerfile = join(folder, 'Dockerfile');
-    await writeFile(dockerfile, prepared.dockerfileFor(builder.registryAddress));
-    if (prepared.ignore !== undefined) await writeFile(`${dockerfile}.dockerignore`, prepared.ignore);
+  const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
+  const made = await onBuilder(lease, signal, async (both) => {
     const built = await builder.engine.build(
       {
         context: task.context,
-        dockerfile,
+        dockerfile: prepared.dockerfileFor(builder.registryAddress),
+        ...(prepared.ignore === undefined ? {} : { ignore: prepared.ignore }),
         platform: task.platform,
         ...(task.target ? { target: task.target } : {}),
         args: task.args,
@@ -99,27 +86,54 @@ export async function runBuild(
         plainHttp: run.plainHttp,
       },
       onLine,
-      signal,
+      both,
     );
-    if (!built.ok) return built;
-    const pushed = await builder.engine.push(name, { plainHttp: run.plainHttp }, onLine, signal);
-    if (!pushed.ok) return pushed;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-  const child = await readPlatformImage(
-    run.registry,
-    { registry: run.registryAddress, repository: task.repository, tag: stagedTag },
-    task.platform,
-    signal,
-  );
+    return built.ok ? builder.engine.push(name, { plainHttp: run.plainHttp }, onLine, both) : built;
+  });
+  if (!made.ok) return made;
+  const child = await readStaged(task, stagedTag, run, signal);
   if (!child.ok) return child;
+  const given: string[] = [];
+  for (const part of [child.value.descriptor, ...child.value.attestations]) {
+    const repository = { registry: run.registryAddress, repository: task.repository };
+    const places = await secretsIn(run.registry, repository, part, Object.values(secrets), signal);
+    if (!places.ok) return places;
+    given.push(...places.value);
+  }
+  if (given.length > 0) {
+    return fail({
+      kind: 'verification',
+      message: `the image holds the value of a secret, and whoever has it can read it: ${given.join(', ')}`,
+      where: `${task.repository}:${stagedTag}`,
+      help: `it is not published; read the secret in the Dockerfile with RUN --mount=type=secret, where nothing writes it down`,
+    });
+  }
   return ok({
     child: child.value,
     stagedTag,
     key: prepared.key,
-    local: { engine: builder.engine, reference: name },
+    local: { engine: builder.engine, reference: name, builder: builder.name },
   });
+}
+
+/** Does something with a lent builder; when that is lost meanwhile, this is the failure, whatever its engine's client says. */
+export async function onBuilder<T>(
+  { builder, lost }: Lease,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result<T>>,
+): Promise<Result<T>> {
+  const result = await work(AbortSignal.any([signal, lost]));
+  return !result.ok && lost.aborted && !signal.aborted ? lostBuilder(builder.name, lost.reason) : result;
+}
+
+/** The image of a platform that an earlier run, or another process of this one, has pushed. */
+export function readStaged(
+  { repository, platform }: Pick<BuildTask, 'repository' | 'platform'>,
+  tag: string,
+  run: Pick<RunContext, 'registry' | 'registryAddress'>,
+  signal: AbortSignal,
+): Promise<Result<Child>> {
+  return readPlatformImage(run.registry, { registry: run.registryAddress, repository, tag }, platform, signal);
 }
 
 /** Tag under which a run keeps the image of a platform until it is published. */

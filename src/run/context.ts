@@ -1,7 +1,21 @@
 // What every task of a run is given: the world outside comes in here, so tests can bring their own.
+import type { Clock } from '../clock.ts';
+import type { Result } from '../failure.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Descriptor } from '../image/oci.ts';
+import type { Platform } from '../image/platform.ts';
+import type { BuildTask } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import type { BuildInputs } from './build-inputs.ts';
 import type { Emit } from './event.ts';
+import type { RunGate } from './gate.ts';
+
+export interface AuditedImage {
+  repository: string;
+  /** Of the image manifest. */
+  descriptor: Descriptor;
+  platform: Platform;
+}
 
 export interface RunContext {
   /** Unique to the run and fit to be part of a tag. */
@@ -12,10 +26,18 @@ export interface RunContext {
   /** `host:port` of the registry as the coordinator reaches it. */
   registryAddress: string;
   plainHttp: boolean;
+  /** The registry is splitbuild's own, whose tags can be dropped without their manifests. */
+  embedded: boolean;
   fleet: Fleet;
   emit: Emit;
-  /** Ms since the epoch. */
-  now(): number;
+  clock: Clock;
   /** Where secrets are read from. */
   env: Readonly<Record<string, string | undefined>>;
+  /** Reads what a build depends on besides its upstreams. */
+  readInputs(task: BuildTask): Promise<Result<BuildInputs>>;
+  /** Looks for binaries of another machine in the layers of one platform's image; a line for each that is found. */
+  audit(image: AuditedImage, allow: string[], signal: AbortSignal): Promise<Result<string[]>>;
+  runGate: RunGate;
+  /** Go on where a tag has moved since the run planned; an older run never overwrites a newer one all the same. */
+  force: boolean;
 }

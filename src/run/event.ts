@@ -1,6 +1,7 @@
 // Everything that can happen in a run, in one union. The executor emits these; journal, terminal, CI log and JSON only read them.
 import type { Failure } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
+import type { Move } from '../image/publication.ts';
 import type { Plan } from '../plan/plan.ts';
 
 export interface BuilderInfo {
@@ -24,7 +25,16 @@ export type Event = {
       lastDurations: Record<string, number>;
     }
   /** A task has its builder and begins. Publish tasks have none. */
-  | { type: 'task-started'; task: string; builder?: string; emulated?: boolean; attempt: number }
+  | {
+      type: 'task-started';
+      task: string;
+      builder?: string;
+      emulated?: boolean;
+      attempt: number;
+      /** Of a build: what it will be found under, whatever becomes of this process. */
+      key?: string;
+      stagedTag?: string;
+    }
   /** A line of a task's output, without its line end. */
   | { type: 'task-output'; task: string; line: string }
   /** A task that an earlier run finished and that needs no repeating. */
@@ -49,8 +59,21 @@ export type Event = {
   | { type: 'task-failed'; task: string; durationMs: number; failure: Failure; willRetry: boolean }
   /** Not begun because something it needs failed or the run was interrupted. */
   | { type: 'task-skipped'; task: string; because: string }
+  /** Something to know that stops nothing. */
+  | { type: 'warning'; task?: string; message: string }
+  /** Fell sick: gets no tasks until it answers again. */
+  | { type: 'builder-lost'; builder: string; failure: Failure }
+  | { type: 'builder-back'; builder: string }
+  /** All is staged and verified, and tags begin to move. Unit: an image's name, or `family`. Planned: ms since the epoch. */
+  | { type: 'publish-prepared'; unit: string; planned: number; moves: Move[] }
   /** A tag now points at the digest; `previous` is what it pointed at before. */
   | { type: 'tag-moved'; reference: string; digest: Digest; previous?: Digest }
+  /** A tag is back at what it was before the publication; without a digest it is gone again. */
+  | { type: 'tag-restored'; reference: string; digest?: Digest }
+  /** All tags are at their new images, or all at their old. */
+  | { type: 'publish-finished'; unit: string; outcome: 'published' | 'taken-back' }
+  /** The same, of an earlier run that ended in the middle of it. */
+  | { type: 'publish-recovered'; run: string; unit: string; outcome: 'published' | 'taken-back' }
   /** Last of a run. */
   | {
       type: 'run-finished';

@@ -1,21 +1,41 @@
 // The executor: starts each task as soon as what it needs is done, and says everything that happens as events.
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Engine } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import type { Child } from '../image/join.ts';
 import { formatPlatform } from '../image/platform.ts';
-import { readPlatformImage } from '../image/read.ts';
 import { criticalPath } from '../plan/critical-path.ts';
-import type { BuildTask, Plan, PublishTask, Task } from '../plan/plan.ts';
-import { type Built, prepareBuild, runBuild, secretValue, stagedTagOf } from './build-task.ts';
+import type { Plan, PublishTask, Task } from '../plan/plan.ts';
+import { createBuilds } from './builds.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
-import { maskSecrets } from './mask.ts';
-import { moveTags, type Staged, stageImage } from './publish-task.ts';
+import { maskSecrets, secretValues } from './mask.ts';
+import { createPublishing } from './publishing.ts';
 
 export type Outcome = 'done' | 'failed' | 'interrupted';
 
-const attempts = 3;
+export interface ExecuteOptions {
+  publish: boolean;
+  /** False: what is not there already is a failure. */
+  build: boolean;
+}
+
+/** What the parts of the executor share. */
+export interface Execution {
+  plan: Plan;
+  run: RunContext;
+  history: History;
+  signal: AbortSignal;
+  options: ExecuteOptions;
+  /** A task is done; its time counts from `since`, but for what `waitedMs` of it was spent waiting for others. */
+  finish(task: Task, since: number, made: Made, waitedMs?: number): Result<void>;
+  /** A task, or an attempt at it, failed. */
+  reject(task: Task, since: number, failure: Failure, willRetry?: boolean): Result<never>;
+  skip(task: Task, because: string): Result<never>;
+}
+
+export interface Made {
+  digest?: string;
+  stagedTag?: string;
+  key?: string;
+}
 
 /** Runs a whole plan. A failed task stops only what depends on it; the outcome tells whether all was done. */
 export async function execute(
@@ -23,22 +43,17 @@ export async function execute(
   context: RunContext,
   history: History,
   signal: AbortSignal,
-  options: { publish: boolean /** False: what is not there already is a failure. */; build: boolean },
+  options: ExecuteOptions,
 ): Promise<Outcome> {
-  const secrets = plan.tasks.flatMap((task) => (task.kind === 'build' ? task.secrets : []));
-  const values = secrets.flatMap((name) => secretValue(name, context.env) ?? []);
-  const run: RunContext = { ...context, emit: maskSecrets(context.emit, values) };
-  const started = run.now();
+  const run: RunContext = { ...context, emit: maskSecrets(context.emit, secretValues(plan, context.env)) };
+  const { clock, emit, fleet } = run;
+  const started = clock.now();
   const durations = new Map<string, number>();
-  const built = new Map<string, Built>();
-  const staged = new Map<string, Staged>();
-  const repositories = new Map(plan.tasks.map((task) => [task.id, task.repository]));
-  const results = new Map<string, Promise<Result<void>>>();
-  run.emit({
+  emit({
     type: 'run-started',
     run: run.id,
     plan,
-    builders: run.fleet.builders.map((builder) => ({
+    builders: fleet.builders.map((builder) => ({
       name: builder.name,
       endpoint: builder.endpoint,
       engine: `${builder.info.engine} ${builder.info.version} (${builder.info.client})`,
@@ -49,180 +64,81 @@ export async function execute(
     lastDurations: history.durations,
     time: started,
   });
-
-  const finish = (
-    task: string,
-    since: number,
-    extra: { digest?: string; stagedTag?: string; key?: string },
-  ): Result<void> => {
-    const durationMs = run.now() - since;
-    durations.set(task, durationMs);
-    run.emit({ type: 'task-finished', task, durationMs, time: run.now(), ...extra });
-    return ok(undefined);
-  };
-
-  /** What an earlier run, or another process of this one, has pushed. */
-  const readStaged = (task: BuildTask, tag: string): Promise<Result<Child>> => {
-    const reference = { registry: run.registryAddress, repository: task.repository, tag };
-    return readPlatformImage(run.registry, reference, task.platform, signal);
-  };
-
-  const reuse = (task: BuildTask, made: Built): Result<void> => {
-    const { child, stagedTag, key } = made;
-    built.set(task.id, made);
-    run.emit({
-      type: 'task-reused',
-      task: task.id,
-      digest: child.descriptor.digest,
-      stagedTag,
-      key,
-      time: run.now(),
-    });
-    return ok(undefined);
-  };
-
-  const build = async (task: BuildTask): Promise<Result<void>> => {
-    const prepared = await prepareBuild(task, (id) => ({
-      repository: repositories.get(id) ?? '',
-      digest: built.get(id)?.child.descriptor.digest ?? '',
-    }));
-    if (!prepared.ok) return reject(task, run.now(), prepared.failure, false);
-    const { key } = prepared.value;
-    const before = history.unfinished.get(task.id);
-    if (before?.key === key) {
-      const child = await readStaged(task, before.stagedTag);
-      if (child.ok && child.value.descriptor.digest === before.digest) {
-        return reuse(task, { child: child.value, stagedTag: before.stagedTag, key });
-      }
-    }
-    if (run.shared) {
-      const stagedTag = stagedTagOf(task, run.id);
-      const child = await readStaged(task, stagedTag);
-      if (child.ok) return reuse(task, { child: child.value, stagedTag, key });
-      const absent = child.failure.kind === 'registry' && child.failure.status === 404;
-      if (!absent || !options.build) return reject(task, run.now(), child.failure, false);
-    }
-    let avoid: string | undefined;
-    for (let attempt = 1; ; attempt += 1) {
-      const lease = await run.fleet.acquire(task.platform, task.mode, signal, avoid);
-      if (!lease.ok) return reject(task, run.now(), lease.failure, false);
-      const since = run.now();
-      run.emit({
-        type: 'task-started',
-        task: task.id,
-        builder: lease.value.builder.name,
-        emulated: lease.value.emulated,
-        attempt,
-        time: since,
-      });
-      let result: Result<Built>;
-      try {
-        result = await runBuild(prepared.value, lease.value, run, signal);
-      } finally {
-        lease.value.release();
-      }
-      if (result.ok) {
-        built.set(task.id, result.value);
-        return finish(task.id, since, {
-          digest: result.value.child.descriptor.digest,
-          stagedTag: result.value.stagedTag,
-          key: result.value.key,
-        });
-      }
-      avoid = lease.value.builder.name;
-      const retry = attempt < attempts && isTransient(result.failure) && !signal.aborted;
-      const rejected = reject(task, since, result.failure, retry);
-      if (!retry) return rejected;
-      await sleep(1000 * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
-    }
-  };
-
-  const publish = async (task: PublishTask): Promise<Result<void>> => {
-    const since = run.now();
-    run.emit({ type: 'task-started', task: task.id, attempt: 1, time: since });
-    const children = new Map([...built].map(([id, made]) => [id, made.child]));
-    const ready = await stageImage(task, children, run, signal);
-    if (!ready.ok) return reject(task, since, ready.failure, false);
-    staged.set(task.id, ready.value);
-    if (plan.publish === 'image') {
-      const moved = await moveTags(ready.value, run, signal);
-      if (!moved.ok) return reject(task, since, moved.failure, false);
-    }
-    return finish(task.id, since, { digest: ready.value.digest });
-  };
-
-  function reject(task: Task, since: number, failure: Failure, willRetry: boolean): Result<never> {
-    run.emit({
-      type: 'task-failed',
-      task: task.id,
-      durationMs: run.now() - since,
-      failure,
-      willRetry,
-      time: run.now(),
-    });
-    return fail(failure);
+  for (const { name, failure } of fleet.sick) {
+    emit({ type: 'builder-lost', builder: name, failure, time: clock.now() });
   }
+  fleet.onHealth((builder, failure) => {
+    if (failure) emit({ type: 'builder-lost', builder, failure, time: clock.now() });
+    else emit({ type: 'builder-back', builder, time: clock.now() });
+  });
 
-  const start = async (task: Task): Promise<Result<void>> => {
-    const needs = await Promise.all(task.needs.map(async (id) => ({ id, result: await results.get(id) })));
-    const failed = needs.find((need) => need.result && !need.result.ok);
-    if (signal.aborted || failed) {
-      run.emit({
-        type: 'task-skipped',
-        task: task.id,
-        because: failed ? `${failed.id} was not done` : 'interrupted',
-        time: run.now(),
-      });
+  const execution: Execution = {
+    ...{ plan, run, history, signal, options },
+    finish(task, since, made, waitedMs = 0) {
+      const durationMs = clock.now() - since - waitedMs;
+      durations.set(task.id, durationMs);
+      emit({ type: 'task-finished', task: task.id, durationMs, time: clock.now(), ...made });
+      return ok(undefined);
+    },
+    reject(task, since, failure, willRetry = false) {
+      const durationMs = clock.now() - since;
+      emit({ type: 'task-failed', task: task.id, durationMs, failure, willRetry, time: clock.now() });
+      return fail(failure);
+    },
+    skip(task, because) {
+      emit({ type: 'task-skipped', task: task.id, because, time: clock.now() });
       return fail({ kind: 'cancelled' });
-    }
-    return task.kind === 'build' ? build(task) : publish(task);
+    },
   };
+  const builds = createBuilds(execution);
+  const publishing = createPublishing(execution, builds);
+  const results = new Map<string, Promise<Result<void>>>();
 
-  const tasks = plan.tasks.filter((task) => options.publish || task.kind === 'build');
-  for (const task of tasks) results.set(task.id, start(task));
-  const all = await Promise.all(results.values());
-  let outcome: Outcome = signal.aborted ? 'interrupted' : all.every((result) => result.ok) ? 'done' : 'failed';
-  if (outcome === 'done' && plan.publish === 'family') {
-    for (const ready of staged.values()) {
-      const moved = await moveTags(ready, run, signal);
-      if (!moved.ok) {
-        run.emit({
-          type: 'task-failed',
-          task: 'publish',
-          durationMs: 0,
-          failure: moved.failure,
-          willRetry: false,
-          time: run.now(),
-        });
-        outcome = signal.aborted ? 'interrupted' : 'failed';
-        break;
-      }
-    }
+  /** The first need that was not done, if any. */
+  async function unmet(task: Task): Promise<string | undefined> {
+    const needs = await Promise.all(task.needs.map(async (id) => ({ id, result: await results.get(id) })));
+    return needs.find(({ result }) => result && !result.ok)?.id;
   }
+
+  async function start(task: Task): Promise<Result<void>> {
+    const missing = await unmet(task);
+    if (signal.aborted) return publishing.leave(task, 'interrupted');
+    const carries = task.kind === 'publish' && plan.failedPlatform === 'carry';
+    if (missing !== undefined && !carries) return publishing.leave(task, `${missing} was not done`);
+    if (task.kind === 'build') return builds.build(task);
+    if (task.kind === 'test') return builds.test(task);
+    return publishing.stage(task, await failedPlatforms(task));
+  }
+
+  /** Builds of a publish task that failed, or whose tests did. */
+  async function failedPlatforms(task: PublishTask): Promise<ReadonlySet<string>> {
+    const failed = new Set<string>();
+    for (const id of task.needs) {
+      const result = await results.get(id);
+      if (result?.ok !== false) continue;
+      const need = plan.tasks.find((one) => one.id === id);
+      failed.add(need?.kind === 'test' ? need.build : id);
+    }
+    return failed;
+  }
+
+  const tasks = plan.tasks.filter((task) => options.publish || task.kind !== 'publish');
+  for (const task of tasks) results.set(task.id, start(task));
+  const staged = await Promise.all(results.values());
+  const published = await publishing.finished();
+  const done = !signal.aborted && staged.every(({ ok }) => ok) && published;
+  const outcome: Outcome = signal.aborted ? 'interrupted' : done ? 'done' : 'failed';
   const longest = criticalPath(plan, (task) => durations.get(task) ?? 0);
-  run.emit({
+  emit({
     type: 'run-finished',
     run: run.id,
     outcome,
-    wallMs: run.now() - started,
+    wallMs: clock.now() - started,
     criticalPathMs: longest.durationMs,
     criticalPath: longest.path,
-    time: run.now(),
+    time: clock.now(),
   });
-  await dropNames(built);
+  await builds.dropNames();
+  if (done && options.publish) await publishing.dropStagedTags();
   return outcome;
-}
-
-/** The engines' own names for what a run has pushed. They are kept until then, so that downstream builds find their upstream there. */
-async function dropNames(built: Map<string, Built>): Promise<void> {
-  const names = new Map<Engine, string[]>();
-  for (const { local } of built.values()) {
-    if (local) names.set(local.engine, [...(names.get(local.engine) ?? []), local.reference]);
-  }
-  const patience = AbortSignal.timeout(20_000);
-  await Promise.all([...names].map(([engine, references]) => engine.untag(references, patience)));
-}
-
-function isTransient(failure: Failure): boolean {
-  return (failure.kind === 'engine' || failure.kind === 'registry' || failure.kind === 'source') && failure.transient;
 }

@@ -7,7 +7,7 @@ import type { Event } from './event.ts';
 import { openJournal, readHistory } from './journal.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
-const plan: Plan = { version: 1, family: 'shop', publish: 'image', tasks: [] };
+const plan: Plan = { version: 1, family: 'shop', publish: 'image', failedPlatform: 'hold', gates: [], tasks: [] };
 const started: Event = { type: 'run-started', run: 'r', plan, builders: [], lastDurations: {}, time: 0 };
 const finished: Event = {
   type: 'task-finished',

@@ -1,9 +1,10 @@
 // The journal: a run's events as JSON lines on disk, synced where a promise is made; what earlier runs left is read back from it.
 import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
+import type { Publication } from '../image/publication.ts';
 import type { Event } from './event.ts';
 
 export interface Journal {
@@ -12,7 +13,10 @@ export interface Journal {
   close(): void;
 }
 
-const promises: ReadonlySet<Event['type']> = new Set(['run-started', 'task-finished', 'tag-moved', 'run-finished']);
+const promises: ReadonlySet<Event['type']> = new Set([
+  ...(['run-started', 'task-finished', 'publish-prepared', 'tag-moved', 'tag-restored'] as const),
+  ...(['publish-finished', 'publish-recovered', 'run-finished'] as const),
+]);
 
 export function openJournal(folder: string, run: string): Result<Journal> {
   try {
@@ -46,43 +50,84 @@ function unwritable(error: unknown, folder: string): Failure {
   };
 }
 
-export interface FinishedBuild {
-  digest: Digest;
-  stagedTag: string;
+/** A build, or a test, of a run that did not complete. */
+export interface Unfinished {
   key: string;
+  stagedTag: string;
+  /** Undefined where the run ended before it knew: what it pushed may lie under the staged tag all the same. */
+  digest?: Digest;
+  /** The builder that had it last: its cache has what was done. */
+  builder?: string;
+}
+
+/** A publication that began to move tags and did not end. */
+export interface OpenPublication extends Publication {
+  unit: string;
 }
 
 export interface History {
   /** Task id to ms, from the newest run that has it. */
   durations: Record<string, number>;
-  /** Builds of runs since the last complete one, by task id: what a run that was stopped need not repeat. */
-  unfinished: Map<string, FinishedBuild>;
+  /** Of runs since the last complete one, by task id: what a run that was stopped need not repeat. */
+  unfinished: Map<string, Unfinished>;
+  /** Oldest first. */
+  open: OpenPublication[];
 }
 
-/** Reads the newest runs' journals of a family. A torn last line, of a run that was killed, is passed over. */
-export async function readHistory(folder: string, family: string): Promise<History> {
-  const history: History = { durations: {}, unfinished: new Map() };
-  const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl')).sort();
-  for (const name of files.slice(-20)) {
-    const events = parseJournal(await readFile(join(folder, name), 'utf8').catch(() => ''));
+/** What earlier runs of a family left, from their journals' texts, oldest first. */
+export function replayHistory(journals: Iterable<string>, family: string): History {
+  const history: History = { durations: {}, unfinished: new Map(), open: [] };
+  for (const text of journals) {
+    const events = parseJournal(text);
     const started = events.find((event) => event.type === 'run-started');
     if (started?.type !== 'run-started' || started.plan.family !== family) continue;
-    for (const event of events) replay(event, history);
+    for (const event of events) replay(event, started.run, history);
   }
   return history;
 }
 
-function replay(event: Event, history: History): void {
-  if (event.type === 'task-finished') history.durations[event.task] = event.durationMs;
-  if (
-    (event.type === 'task-finished' || event.type === 'task-reused') &&
-    event.digest &&
-    event.stagedTag &&
-    event.key
-  ) {
-    history.unfinished.set(event.task, { digest: event.digest, stagedTag: event.stagedTag, key: event.key });
+/** Reads the newest runs' journals of a family. A torn last line, of a run that was killed, is passed over. */
+export async function readHistory(folder: string, family: string): Promise<History> {
+  const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl'));
+  const times = await Promise.all(
+    files.map(async (name) => ({ name, time: (await stat(join(folder, name)).catch(() => undefined))?.mtimeMs ?? 0 })),
+  );
+  times.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1));
+  const newest = times.slice(-20);
+  const texts = await Promise.all(newest.map(({ name }) => readFile(join(folder, name), 'utf8').catch(() => '')));
+  return replayHistory(texts, family);
+}
+
+function replay(event: Event, run: string, history: History): void {
+  switch (event.type) {
+    case 'task-started': {
+      const { task, key, stagedTag, builder } = event;
+      if (key === undefined || stagedTag === undefined) return;
+      history.unfinished.set(task, { key, stagedTag, ...(builder ? { builder } : {}) });
+      return;
+    }
+    case 'task-finished':
+    case 'task-reused': {
+      const { task, key, stagedTag, digest } = event;
+      if (event.type === 'task-finished') history.durations[task] = event.durationMs;
+      if (key === undefined || stagedTag === undefined || digest === undefined) return;
+      const { builder } = history.unfinished.get(task) ?? {};
+      history.unfinished.set(task, { key, stagedTag, digest, ...(builder ? { builder } : {}) });
+      return;
+    }
+    case 'publish-prepared':
+      history.open.push({ run, unit: event.unit, planned: event.planned, moves: event.moves });
+      return;
+    case 'publish-finished':
+      history.open = history.open.filter((one) => one.run !== run || one.unit !== event.unit);
+      return;
+    case 'publish-recovered':
+      history.open = history.open.filter((one) => one.run !== event.run || one.unit !== event.unit);
+      return;
+    case 'run-finished':
+      if (event.outcome === 'done') history.unfinished.clear();
+      return;
   }
-  if (event.type === 'run-finished' && event.outcome === 'done') history.unfinished.clear();
 }
 
 export function parseJournal(text: string): Event[] {

@@ -1,95 +1,144 @@
-// Publishing an image: its platforms joined by digest, verified, and only then its tags moved.
+// An image made ready to be published: its platforms joined, verified, audited and let through the gates. No tag of its own moves here.
+import type { GateConfig } from '../config/config.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { type Child, composeIndex } from '../image/join.ts';
 import type { Digest } from '../image/oci.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
 import { verifyIndex } from '../image/verify.ts';
 import type { PublishTask } from '../plan/plan.ts';
+import { readStaged } from './build-task.ts';
 import type { RunContext } from './context.ts';
+import type { MoveGroup } from './transaction.ts';
 
 /** An image that is staged and verified, and the moves that make it public. */
 export interface Staged {
   digest: Digest;
-  /** In the order in which they are made: arch tags, then tags. */
-  moves: { repository: string; tag: string; digest: Digest; mediaType: string; bytes: Uint8Array }[];
+  /** One a tag. */
+  groups: MoveGroup[];
 }
 
-/** Pushes the joined index by digest and verifies it; no tag is touched. */
+export interface ReadyPlatform {
+  platform: Platform;
+  child: Child;
+  archTags: string[];
+  /** It is the last good image of a platform that could not be built now. */
+  carried: boolean;
+}
+
+/** Pushes the joined index under a name of the run's own, and verifies it. */
 export async function stageImage(
   task: PublishTask,
-  children: Map<string, Child>,
+  platforms: ReadyPlatform[],
   run: RunContext,
   signal: AbortSignal,
 ): Promise<Result<Staged>> {
-  const joined: Child[] = [];
-  const moves: Staged['moves'] = [];
-  for (const build of task.builds) {
-    const child = children.get(build.task);
-    if (!child) return fail({ kind: 'verification', message: `nothing was built for '${build.task}'` });
-    joined.push(child);
-    const manifest = await run.registry.getManifest(
-      { registry: run.registryAddress, repository: task.repository, digest: child.descriptor.digest },
-      signal,
-    );
-    if (!manifest.ok) return manifest;
-    for (const tag of build.archTags) {
-      moves.push({
-        repository: task.repository,
-        tag,
-        digest: child.descriptor.digest,
-        mediaType: child.descriptor.mediaType,
-        bytes: manifest.value.bytes,
-      });
-    }
-  }
-  const index = composeIndex(joined);
-  const reference = { registry: run.registryAddress, repository: task.repository, digest: index.digest };
+  const { repository } = task;
+  const index = composeIndex(platforms.map(({ child }) => child));
+  // With a tag, a registry that drops manifests without one early keeps it.
+  const reference = { registry: run.registryAddress, repository, tag: run.id };
   const pushed = await run.registry.putManifest(reference, index.bytes, index.mediaType, signal);
   if (!pushed.ok) return pushed;
   const verified = await verifyIndex(
     run.registry,
-    reference,
-    task.builds.map((build) => build.platform),
+    { registry: run.registryAddress, repository, digest: index.digest },
+    platforms.map(({ platform }) => platform),
     signal,
   );
   if (!verified.ok) return verified;
-  for (const tag of task.tags) {
-    moves.push({
-      repository: task.repository,
-      tag,
-      digest: index.digest,
-      mediaType: index.mediaType,
-      bytes: index.bytes,
+  const { mediaType, digest, size } = index;
+  const groups = task.tags.map((tag, at): MoveGroup => {
+    const archMoves = platforms.flatMap(({ child, archTags, carried }) => {
+      const archTag = archTags[at];
+      const { descriptor } = child;
+      const to = { mediaType: descriptor.mediaType, digest: descriptor.digest, size: descriptor.size };
+      return archTag === undefined || carried ? [] : [{ tag: archTag, to }];
     });
-  }
-  return ok({ digest: index.digest, moves });
+    return { repository, tag, moves: [...archMoves, { tag, to: { mediaType, digest, size } }] };
+  });
+  return ok({ digest, groups });
 }
 
-/** Moves the tags one after the other, each confirmed by reading it back; what each pointed at before is recorded. */
-export async function moveTags(staged: Staged, run: RunContext, signal: AbortSignal): Promise<Result<void>> {
-  for (const move of staged.moves) {
-    const reference = { registry: run.registryAddress, repository: move.repository, tag: move.tag };
-    const before = await run.registry.headManifest(reference, signal);
-    if (!before.ok) return before;
-    if (before.value?.digest === move.digest) continue;
-    const put = await run.registry.putManifest(reference, move.bytes, move.mediaType, signal);
-    if (!put.ok) return put;
-    const after = await run.registry.headManifest(reference, signal);
-    if (!after.ok) return after;
-    const name = `${run.registryAddress}/${move.repository}:${move.tag}`;
-    if (after.value?.digest !== move.digest) {
-      return fail({
-        kind: 'verification',
-        message: `${name} points at ${after.value?.digest ?? 'nothing'} after it was moved to ${move.digest}`,
-        help: 'another run may be publishing the same tag; look at its pipeline, then run again',
-      });
-    }
-    run.emit({
-      type: 'tag-moved',
-      reference: name,
-      digest: move.digest,
-      time: run.now(),
-      ...(before.value ? { previous: before.value.digest } : {}),
+/** The image that a platform has under the first tag now, marked as carried forward from there. */
+export async function carryForward(
+  task: PublishTask,
+  platform: Platform,
+  run: RunContext,
+  signal: AbortSignal,
+): Promise<Result<Child>> {
+  const tag = task.tags[0] ?? 'latest';
+  const last = await readStaged({ repository: task.repository, platform }, tag, run, signal);
+  if (!last.ok) {
+    if (last.failure.kind === 'cancelled' || (last.failure.kind === 'registry' && last.failure.transient)) return last;
+    return fail({
+      kind: 'verification',
+      message: `${formatPlatform(platform)} could not be built, and ${task.repository}:${tag} has no image of it to carry forward`,
+      where: `${run.registryAddress}/${task.repository}:${tag}`,
+      help: 'mend its build; once it was published, failedPlatform: carry has something to carry',
     });
   }
+  const { descriptor, attestations } = last.value;
+  const annotations = { ...descriptor.annotations, 'dev.splitbuild.carried': `${tag} before run ${run.id}` };
+  return ok({ descriptor: { ...descriptor, annotations }, attestations });
+}
+
+/** Runs every gate on a staged image; the first that says no is the failure. */
+export async function passGates(
+  task: PublishTask,
+  gates: GateConfig[],
+  staged: Staged,
+  platforms: ReadyPlatform[],
+  run: RunContext,
+  signal: AbortSignal,
+): Promise<Result<void>> {
+  const facts = {
+    SPLITBUILD_IMAGE: task.image,
+    SPLITBUILD_REPOSITORY: `${run.registryAddress}/${task.repository}`,
+    SPLITBUILD_REFERENCE: `${run.registryAddress}/${task.repository}@${staged.digest}`,
+    SPLITBUILD_DIGEST: staged.digest,
+    SPLITBUILD_TAGS: task.tags.join(' '),
+    SPLITBUILD_PLATFORMS: platforms
+      .map(({ platform, child }) => `${formatPlatform(platform)}=${child.descriptor.digest}`)
+      .join(' '),
+    SPLITBUILD_RUN: run.id,
+  };
+  const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
+  for (const gate of gates) {
+    onLine(`$ ${gate.run}`);
+    const passed = await run.runGate(gate, facts, onLine, signal);
+    if (!passed.ok) return passed;
+  }
   return ok(undefined);
+}
+
+/** Audits what was built now; a carried image was audited when it was built. */
+export async function auditPlatforms(
+  task: PublishTask,
+  platforms: ReadyPlatform[],
+  run: RunContext,
+  signal: AbortSignal,
+): Promise<Result<void>> {
+  const { mode, allow } = task.audit;
+  if (mode === 'off') return ok(undefined);
+  const found: string[] = [];
+  for (const { platform, child, carried } of platforms) {
+    if (carried) continue;
+    const lines = await run.audit(
+      { repository: task.repository, descriptor: child.descriptor, platform },
+      allow,
+      signal,
+    );
+    if (!lines.ok) return lines;
+    found.push(...lines.value.map((line) => `${formatPlatform(platform)}: ${line}`));
+  }
+  if (found.length === 0) return ok(undefined);
+  if (mode === 'warn') {
+    for (const message of found) run.emit({ type: 'warning', task: task.id, message, time: run.clock.now() });
+    return ok(undefined);
+  }
+  return fail({
+    kind: 'verification',
+    message: `binaries of another machine are in the layers: ${found.join('; ')}`,
+    where: `${run.registryAddress}/${task.repository}`,
+    help: 'mend what copies or downloads them; files that may be so are named under audit: { allow: […] }',
+  });
 }

@@ -1,0 +1,330 @@
+// Moves the tags of a unit (an image, or a whole family) as a transaction: what each tag was is known and recorded, here and in the
+// registry, before the first moves; where the moves can't go on they are taken back, and a later run ends what was cut off.
+import { fail, ok, type Result } from '../failure.ts';
+import { composeRecord, isOlder, type Move, type Publication, parseRecord, recordTag } from '../image/publication.ts';
+import type { Reference } from '../image/reference.ts';
+import { isIndex } from '../image/store.ts';
+import type { RunContext } from './context.ts';
+import type { OpenPublication } from './journal.ts';
+
+/** The tags of one image that move together, a tag with its arch tags. */
+export interface MoveGroup {
+  repository: string;
+  tag: string;
+  /** In the order in which they are made: arch tags, then the tag. */
+  moves: Omit<Move, 'from' | 'repository'>[];
+}
+
+/** What tags pointed at when the run planned, by `repository:tag`; and the newest publication that each is known to come from. */
+export interface Snapshot {
+  planned: number;
+  tags: Map<string, Move['to'] | undefined>;
+  records: Map<string, Publication>;
+}
+
+type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
+
+const nameOf = ({ repository, tag }: Pick<Move, 'repository' | 'tag'>): string => `${repository}:${tag}`;
+
+function at({ registryAddress }: World, repository: string, tag: string): Reference {
+  return { registry: registryAddress, repository, tag };
+}
+
+/** Looks at every tag, and at its record. */
+export async function takeSnapshot(
+  groups: { repository: string; tags: string[]; archTags: string[] }[],
+  world: World,
+  signal: AbortSignal,
+): Promise<Result<Snapshot>> {
+  const snapshot: Snapshot = { planned: world.clock.now(), tags: new Map(), records: new Map() };
+  const looks = groups.flatMap(({ repository, tags, archTags }) => [
+    ...[...tags, ...archTags].map(async (tag): Promise<Result<void>> => {
+      const found = await world.registry.headManifest(at(world, repository, tag), signal);
+      if (!found.ok) return found;
+      snapshot.tags.set(nameOf({ repository, tag }), found.value);
+      return ok(undefined);
+    }),
+    ...tags.map(async (tag): Promise<Result<void>> => {
+      const record = await readRecord(repository, tag, world, signal);
+      if (!record.ok) return record;
+      if (record.value) snapshot.records.set(nameOf({ repository, tag }), record.value);
+      return ok(undefined);
+    }),
+  ]);
+  const failed = (await Promise.all(looks)).find((result) => !result.ok);
+  return failed && !failed.ok ? failed : ok(snapshot);
+}
+
+export async function readRecord(
+  repository: string,
+  tag: string,
+  world: Pick<World, 'registry' | 'registryAddress'>,
+  signal: AbortSignal,
+): Promise<Result<Publication | undefined>> {
+  const reference = { registry: world.registryAddress, repository, tag: recordTag(tag) };
+  const found = await world.registry.getManifest(reference, signal);
+  if (found.ok) return ok(isIndex(found.value) ? parseRecord(found.value.content, repository) : undefined);
+  return found.failure.kind === 'registry' && found.failure.status === 404 ? ok(undefined) : found;
+}
+
+/**
+ * Publishes a unit. All its images are staged and verified. Fails with `conflict` where a tag moved since the snapshot, and then
+ * touches nothing. An interruption (`signal`) is heeded before the first tag moves, and not between two.
+ */
+export async function publishUnit(
+  unit: string,
+  groups: MoveGroup[],
+  snapshot: Snapshot,
+  world: World,
+  signal: AbortSignal,
+): Promise<Result<void>> {
+  const current = await readMoves(groups, snapshot, world, signal);
+  if (!current.ok) return current;
+  const changes = current.value.filter(({ move }) => move.from?.digest !== move.to.digest);
+  const pending = changes.filter(({ moved }) => !moved);
+  if (pending.length === 0) return ok(undefined);
+  const refused = await conflicts(pending, snapshot, world, signal);
+  if (refused) return refused;
+  const { planned } = snapshot;
+  const moves = changes.map(({ move }) => move);
+  world.emit({ type: 'publish-prepared', unit, planned, moves, time: world.clock.now() });
+  // From here on only the end of the moves is an end: they take milliseconds, and a second Ctrl-C ends the process.
+  const steady = new AbortController().signal;
+  const records = Map.groupBy(changes, ({ group }) => group);
+  await writeRecords(
+    [...records.values()].flatMap((members) => {
+      const [first] = members;
+      return first ? [{ tag: first.group.tag, moves: members.map(({ move }) => move) }] : [];
+    }),
+    { run: world.id, planned },
+    world,
+    steady,
+  );
+  const pendingMoves = pending.map(({ move }) => move);
+  const moved = await moveAll(pendingMoves, world, steady);
+  if (moved.ok) {
+    world.emit({ type: 'publish-finished', unit, outcome: 'published', time: world.clock.now() });
+    return moved;
+  }
+  const back = await takeBack(moves, world, steady);
+  if (!back.ok) return moved;
+  for (const record of snapshot.records.values()) {
+    const tag = moves.find((move) => snapshot.records.get(nameOf(move)) === record)?.tag;
+    if (tag !== undefined) await writeRecords([{ tag, moves: record.moves }], record, world, steady);
+  }
+  world.emit({ type: 'publish-finished', unit, outcome: 'taken-back', time: world.clock.now() });
+  return moved;
+}
+
+interface FoundMove {
+  move: Move;
+  /** The group that it is of. */
+  group: MoveGroup;
+  /** An attempt before this one has moved it already. */
+  moved: boolean;
+}
+
+/** Each tag as it is now. One that points at its new image already is said to come from what it was when the run planned. */
+async function readMoves(
+  groups: MoveGroup[],
+  { tags }: Snapshot,
+  world: World,
+  signal: AbortSignal,
+): Promise<Result<FoundMove[]>> {
+  const found = await Promise.all(
+    groups.flatMap((group) =>
+      group.moves.map(async ({ tag, to }): Promise<Result<FoundMove>> => {
+        const { repository } = group;
+        const now = await world.registry.headManifest(at(world, repository, tag), signal);
+        if (!now.ok) return now;
+        const moved = now.value?.digest === to.digest;
+        const from = moved ? tags.get(nameOf({ repository, tag })) : now.value;
+        return ok({ group, moved, move: { repository, tag, to, ...(from ? { from: targetOf(from) } : {}) } });
+      }),
+    ),
+  );
+  const failed = found.find((one) => !one.ok);
+  if (failed && !failed.ok) return failed;
+  return ok(found.flatMap((one) => (one.ok ? [one.value] : [])));
+}
+
+function targetOf({ mediaType, digest, size }: Move['to']): Move['to'] {
+  return { mediaType, digest, size };
+}
+
+/** Undefined where every tag is still what it was when the run planned, or the run was told to go on and is the newer one. */
+async function conflicts(
+  moves: FoundMove[],
+  snapshot: Snapshot,
+  world: World,
+  signal: AbortSignal,
+): Promise<Result<never> | undefined> {
+  for (const { move, group } of moves) {
+    const name = nameOf(move);
+    const main = { repository: group.repository, tag: group.tag };
+    const before = snapshot.tags.get(name);
+    const movedSince = before?.digest !== move.from?.digest;
+    const record = movedSince
+      ? await readRecord(main.repository, main.tag, world, signal)
+      : ok(snapshot.records.get(nameOf(main)));
+    if (!record.ok) return record;
+    const other = record.value;
+    const mine = { run: world.id, planned: snapshot.planned };
+    const published = other?.moves.some(({ tag, to }) => tag === move.tag && to.digest === move.from?.digest);
+    const where = `${world.registryAddress}/${name}`;
+    if (other && published && isOlder(mine, other)) {
+      return fail({
+        kind: 'conflict',
+        message: `${name} was published by the newer run ${other.run}: an older run does not overwrite it`,
+        where,
+        help: 'run again to build and publish what is newest now',
+      });
+    }
+    if (movedSince && !world.force) {
+      const by = other && published ? ` by run ${other.run}` : '';
+      return fail({
+        kind: 'conflict',
+        message: `${name} moved${by} since this run planned: it was ${before?.digest ?? 'absent'} and is ${move.from?.digest ?? 'absent'}`,
+        where,
+        help: 'two runs publish the same tag: run again, or go on with --force',
+      });
+    }
+  }
+  return undefined;
+}
+
+/** One record a tag. A registry that won't have it loses the way back from other machines, and nothing else. */
+async function writeRecords(
+  records: { tag: string; moves: Move[] }[],
+  { run, planned }: Pick<Publication, 'run' | 'planned'>,
+  world: World,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all(
+    records.map(async ({ tag, moves }) => {
+      const repository = moves[0]?.repository ?? '';
+      const record = composeRecord({ run, planned, moves });
+      const reference = at(world, repository, recordTag(tag));
+      const put = await world.registry.putManifest(reference, record.bytes, record.mediaType, signal);
+      if (put.ok || put.failure.kind !== 'registry') return;
+      const message = `the registry does not keep the record of ${repository}:${tag} (${put.failure.message}): rollback works from this machine's journal only`;
+      world.emit({ type: 'warning', message, time: world.clock.now() });
+    }),
+  );
+}
+
+/** In the order given, each confirmed by reading it back. */
+async function moveAll(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
+  for (const move of moves) {
+    const done = await pointTag(move, move.to, world, signal);
+    if (!done.ok) return done;
+    const { to, from } = move;
+    world.emit({
+      type: 'tag-moved',
+      reference: `${world.registryAddress}/${nameOf(move)}`,
+      digest: to.digest,
+      ...(from ? { previous: from.digest } : {}),
+      time: world.clock.now(),
+    });
+  }
+  return ok(undefined);
+}
+
+async function pointTag(move: Move, to: Move['to'], world: World, signal: AbortSignal): Promise<Result<void>> {
+  const { repository, tag } = move;
+  const manifest = await world.registry.getManifest(
+    { registry: world.registryAddress, repository, digest: to.digest },
+    signal,
+  );
+  if (!manifest.ok) return manifest;
+  const reference = at(world, repository, tag);
+  const put = await world.registry.putManifest(reference, manifest.value.bytes, to.mediaType, signal);
+  if (!put.ok) return put;
+  const after = await world.registry.headManifest(reference, signal);
+  if (!after.ok) return after;
+  if (after.value?.digest === to.digest) return ok(undefined);
+  return fail({
+    kind: 'conflict',
+    message: `${nameOf(move)} points at ${after.value?.digest ?? 'nothing'} after it was moved to ${to.digest}`,
+    where: `${world.registryAddress}/${nameOf(move)}`,
+    help: 'another run may be publishing the same tag; look at its pipeline, then run again',
+  });
+}
+
+/** Puts tags that were moved back to what they were, the last first; one that somebody else has moved since is left alone. */
+export async function takeBack(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
+  for (const move of [...moves].reverse()) {
+    const reference = at(world, move.repository, move.tag);
+    const now = await world.registry.headManifest(reference, signal);
+    if (!now.ok) return now;
+    if (now.value?.digest !== move.to.digest) continue;
+    if (!move.from && !world.embedded) {
+      // To drop a tag is, for some registries, to drop its manifest and whatever else points at it.
+      const message = `${nameOf(move)}, which is new, stays: not every registry can drop a tag alone`;
+      world.emit({ type: 'warning', message, time: world.clock.now() });
+      continue;
+    }
+    const restored = move.from
+      ? await pointTag(move, move.from, world, signal)
+      : await world.registry.deleteManifest(reference, signal);
+    if (!restored.ok) return restored;
+    world.emit({
+      type: 'tag-restored',
+      reference: `${world.registryAddress}/${nameOf(move)}`,
+      ...(move.from ? { digest: move.from.digest } : {}),
+      time: world.clock.now(),
+    });
+  }
+  return ok(undefined);
+}
+
+/**
+ * Ends what an earlier run began: if one tag of it has moved, the others follow; where an image that they should point at is gone,
+ * those that have moved are taken back. A publication of which nothing has moved is nothing.
+ */
+export async function recover(open: OpenPublication, world: World, signal: AbortSignal): Promise<Result<void>> {
+  const states: { move: Move; digest: string | undefined }[] = [];
+  for (const move of open.moves) {
+    const now = await world.registry.headManifest(at(world, move.repository, move.tag), signal);
+    if (!now.ok) return now;
+    states.push({ move, digest: now.value?.digest });
+  }
+  const pending = states.filter(({ move, digest }) => digest === move.from?.digest).map(({ move }) => move);
+  const begun = states.some(({ move, digest }) => digest === move.to.digest);
+  const end = (outcome: 'published' | 'taken-back'): Result<void> => {
+    world.emit({ type: 'publish-recovered', run: open.run, unit: open.unit, outcome, time: world.clock.now() });
+    return ok(undefined);
+  };
+  if (!begun) return end('taken-back');
+  const moved = await moveAll(pending, world, signal);
+  if (moved.ok) return end('published');
+  const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;
+  if (!gone) return moved;
+  const back = await takeBack(open.moves, world, signal);
+  return back.ok ? end('taken-back') : back;
+}
+
+/**
+ * Publications that other machines began and did not end, as the records of the tags tell: a mix of old and new within one unit. A
+ * unit is what one run moved, of the whole family or of one image.
+ */
+export function openInRecords(
+  snapshot: Snapshot,
+  publish: 'image' | 'family',
+  ownJournal: OpenPublication[],
+): OpenPublication[] {
+  const units = Map.groupBy(snapshot.records, ([name, { run }]) => (publish === 'family' ? run : `${run} ${name}`));
+  return [...units.values()].flatMap((members): OpenPublication[] => {
+    const records = members.map(([, record]) => record);
+    const run = records[0]?.run ?? '';
+    if (ownJournal.some((open) => open.run === run)) return [];
+    const moves = records.flatMap((record) => record.moves);
+    const where = moves.map((move) => snapshot.tags.get(nameOf(move))?.digest);
+    const moved = moves.some(({ to }, index) => where[index] === to.digest);
+    const waits = moves.some(({ from, to }, index) => where[index] === from?.digest && from?.digest !== to.digest);
+    const planned = Math.max(...records.map((record) => record.planned));
+    return moved && waits
+      ? [{ run, planned, unit: publish === 'family' ? 'family' : (moves[0]?.repository ?? ''), moves }]
+      : [];
+  });
+}
