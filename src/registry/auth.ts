@@ -90,7 +90,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (!answer.ok) return answer;
     const parsed = parseToken(answer.value.bytes);
     const token = parsed?.access_token || parsed?.token;
-    if (!parsed || !token) {
+    // What can't be in a header is no token (RFC 6750, 2.1).
+    if (!parsed || !token || !/^[\x21-\x7e]+$/.test(token)) {
       return fail({
         kind: 'registry',
         transient: false,
@@ -180,14 +181,20 @@ function basicHeader(credential: Credential & { kind: 'basic' }): string {
   return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`;
 }
 
-/** Passwords go to the realm, so it must be HTTPS, unless the registry itself is spoken to in plain HTTP. */
+/**
+ * Passwords go to the realm, so it must be HTTPS, unless its host is one that is spoken to in plain HTTP: by the config, or because it is this
+ * machine. A registry that is one doesn't make another host one.
+ */
 export function realmOf(
   text: string | undefined,
   exchange: Pick<Exchange, 'registry' | 'where'>,
   allowsPlainHttp: (host: string) => boolean,
 ): Result<URL> {
   const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
-  const plainAllowed = url !== undefined && (allowsPlainHttp(exchange.registry) || allowsPlainHttp(url.host));
+  const plainAllowed =
+    url !== undefined &&
+    (allowsPlainHttp(url.host) ||
+      (allowsPlainHttp(exchange.registry) && new URL(`http://${exchange.registry}`).hostname === url.hostname));
   if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && plainAllowed))) return ok(url);
   return fail({
     kind: 'registry',
@@ -196,6 +203,7 @@ export function realmOf(
       ? `${exchange.registry} wants its password sent to ${url.host} without encryption`
       : `${exchange.registry} asks for a login but doesn't say where`,
     where: exchange.where,
+    ...(url ? { help: `if that is to be: registries: { "${url.host}": { plainHttp: true } }` } : {}),
   });
 }
 

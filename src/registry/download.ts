@@ -2,12 +2,16 @@
 import { Readable } from 'node:stream';
 import { type Failure, ok, type Result } from '../failure.ts';
 import type { Descriptor } from '../image/oci.ts';
+import { abandon } from './body.ts';
 import { hashFor } from './digest.ts';
 import { StreamFailure } from './refusal.ts';
-import { abandon, type Exchange, type OpenAnswer, type Transport } from './transport.ts';
+import type { Exchange, OpenAnswer, Transport } from './transport.ts';
 
 /** Broken connections in a row without a byte between them; each reconnection has the transport's attempts on top. */
 const maxBreaks = 4;
+
+/** Bytes that are more than a trickle. */
+const enough = 64 << 10;
 
 export async function downloadBlob(
   transport: Transport,
@@ -38,7 +42,7 @@ async function* checked(
     let skip = answer.status === 206 ? 0 : offset;
     let broken: unknown;
     try {
-      for await (const raw of answer.body) {
+      for await (const raw of flowing(answer.body, transport.patience.trickle, request)) {
         if (!(raw instanceof Uint8Array)) continue;
         const chunk = raw.subarray(skip);
         skip -= raw.length - chunk.length;
@@ -55,6 +59,7 @@ async function* checked(
       abandon(answer.body);
     }
     if (signal.aborted) throw new StreamFailure({ kind: 'cancelled' });
+    if (broken instanceof StreamFailure) throw broken;
     if (offset >= descriptor.size) break;
     breaks += 1;
     if (breaks > maxBreaks) throw new StreamFailure(incomplete(request, offset, descriptor.size, broken));
@@ -75,6 +80,31 @@ async function* checked(
   const digest = `${algorithm}:${hash.digest('hex')}`;
   if (digest !== descriptor.digest) {
     throw new StreamFailure(wrong(request, `the blob has digest ${digest}, not ${descriptor.digest}`));
+  }
+}
+
+/** A body whose bytes come in drips would keep a build waiting for years. What its reader takes its time for doesn't count. */
+async function* flowing(body: Readable, ms: number, request: Exchange): AsyncGenerator<unknown> {
+  let waited = 0;
+  let came = 0;
+  const bytes = body[Symbol.asyncIterator]();
+  for (;;) {
+    const asked = performance.now();
+    const next = await bytes.next();
+    if (next.done) return;
+    waited += performance.now() - asked;
+    came += next.value instanceof Uint8Array ? next.value.length : 0;
+    if (came >= enough) waited = came = 0;
+    if (waited > ms) {
+      throw new StreamFailure({
+        kind: 'registry',
+        transient: true,
+        message: `the download came to ${came} bytes in ${Math.round(waited / 1000)} s`,
+        where: request.where,
+        help: 'look at the registry, or at the network on the way to it',
+      });
+    }
+    yield next.value;
   }
 }
 

@@ -19,6 +19,12 @@ export const manifestTypes: readonly string[] = [
 ];
 
 /**
+ * What is read of an index, or of a manifest's layers, costs requests for each entry: no image has as many platforms, nor layers (an overlay of
+ * Linux takes 500, an artifact some more).
+ */
+const maxEntries = { manifests: 1000, layers: 5000 };
+
+/**
  * Parses a manifest or an index. The JSON's own `mediaType` wins over the header's: it is covered by the digest. With
  * neither, the shape tells (image-spec says `mediaType` SHOULD be there, not MUST).
  */
@@ -41,6 +47,13 @@ export function parseManifest(
   }
   const malformed = ([issue]: { path: PropertyKey[]; message: string }[]): Result<never> =>
     wrong(`the manifest is malformed at '${issue?.path.join('.') ?? ''}': ${issue?.message ?? ''}`);
+  for (const [list, limit] of [
+    ['manifests', maxEntries.manifests],
+    ['layers', maxEntries.layers],
+  ] as const) {
+    const entries = lengthOf(json, list);
+    if (entries > limit) return wrong(`it names ${entries} ${list}; ${limit} are read at most`);
+  }
   if (isIndexType(mediaType)) {
     const index = indexSchema.safeParse(json);
     return index.success ? ok({ mediaType, content: index.data, index: index.data }) : malformed(index.error.issues);
@@ -55,6 +68,12 @@ function guess(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
   if ('manifests' in json) return mediaTypes.ociIndex;
   return 'config' in json && 'layers' in json ? mediaTypes.ociManifest : undefined;
+}
+
+/** Before the schema looks at each of them. */
+function lengthOf(json: unknown, key: 'manifests' | 'layers'): number {
+  const entries: unknown = typeof json === 'object' && json !== null ? Reflect.get(json, key) : undefined;
+  return Array.isArray(entries) ? entries.length : 0;
 }
 
 function stringIn(json: unknown, key: 'mediaType'): string | undefined {

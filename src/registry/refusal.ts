@@ -51,6 +51,39 @@ export function refused(
   });
 }
 
+/** The failure of a request that wasn't sent, or not again, because its host limits how often it is asked. Times in ms. */
+export function limited(
+  subject: Subject,
+  limit: { wait: number; status?: number; limit?: number | undefined; window?: number | undefined },
+): Result<never> {
+  const { registry } = subject;
+  const { wait, status, window } = limit;
+  const allowed =
+    limit.limit === undefined ? '' : ` of ${limit.limit}${window === undefined ? '' : ` in ${duration(window)}`}`;
+  const what =
+    status === undefined
+      ? `${registry} has no request left for this machine${allowed}`
+      : status === 429
+        ? `${registry} was asked too often (429)`
+        : `${registry} answered ${status}`;
+  return fail({
+    kind: 'registry',
+    // It passes, but not while anybody waits.
+    transient: false,
+    status: status ?? 429,
+    message: `${what}, and may be asked again in ${duration(wait)}`,
+    where: subject.where,
+    help: `run 'docker login ${registry}', which raises the limit on Docker Hub; pull from a mirror; or run again then`,
+  });
+}
+
+function duration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.ceil(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.ceil(seconds / 3600)} h` : `${Math.ceil(seconds / 86_400)} days`;
+}
+
 export function isTransient(status: number): boolean {
   // 507: the registry's disk is full, and stays so for longer than a run waits.
   return status === 408 || status === 429 || (status >= 500 && ![501, 505, 507].includes(status));
@@ -115,6 +148,14 @@ export function unreached(subject: Subject, host: string, error: unknown, attemp
   if (certificateErrors.has(code)) {
     return failure(false, `the certificate of ${host} is signed by nobody this machine trusts`, setting('ca: ca.pem'));
   }
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE/.test(code)) {
+    const folder = `/etc/docker/certs.d/${subject.registry}`;
+    return failure(
+      false,
+      `${host} wants a certificate of this client, and takes none that it was shown`,
+      `put client.cert and client.key into ${folder}`,
+    );
+  }
   if (code === 'CERT_HAS_EXPIRED') return failure(false, `the certificate of ${host} has expired`);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return failure(false, `the certificate of ${host} is for another name`);
   if (speaksPlainHttp(code, text)) {
@@ -133,6 +174,11 @@ export function unreached(subject: Subject, host: string, error: unknown, attemp
     case 'UND_ERR_HEADERS_TIMEOUT':
     case 'UND_ERR_BODY_TIMEOUT':
       return failure(true, `${host} took the request and fell silent`);
+    case 'SPLITBUILD_DEADLINE':
+    case 'TimeoutError':
+      return failure(true, `${host} answers too slowly: ${text}`);
+    case 'UND_ERR_HEADERS_OVERFLOW':
+      return failure(false, `${host} answers with headers that are larger than 16 KiB`, 'is it a registry?');
     default:
       return failure(true, `the connection to ${host} broke: ${text}`);
   }
@@ -147,6 +193,10 @@ export function isPassing(error: unknown): boolean {
     code.startsWith('ERR_TLS') ||
     code === 'ENOTFOUND' ||
     code === 'UND_ERR_INVALID_ARG' ||
+    code === 'UND_ERR_HEADERS_OVERFLOW' ||
+    code === 'SPLITBUILD_DEADLINE' ||
+    code === 'TimeoutError' ||
+    /^ERR_SSL_.*(CERTIFICATE|HANDSHAKE)/.test(code) ||
     speaksPlainHttp(code, text)
   );
 }
@@ -163,5 +213,6 @@ function networkError(error: unknown): { code: string; text: string } {
   const inner: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const code: unknown = inner instanceof Error && 'code' in inner ? inner.code : undefined;
   const text = inner instanceof Error ? inner.message : error.message;
-  return { code: typeof code === 'string' ? code : '', text };
+  // A DOMException, as of AbortSignal.timeout, has a number for a code.
+  return { code: typeof code === 'string' ? code : error.name === 'TimeoutError' ? error.name : '', text };
 }

@@ -19,10 +19,10 @@ export const systemClock: Clock = {
 };
 
 export const maxAttempts = 5;
+/** How often one request is sent again to a host that answers each time that it is asked too often. */
+export const maxRefusals = 10;
 const baseDelay = 500;
 const maxDelay = 20_000;
-/** A registry may ask for hours (Docker Hub's pull limit); a run that waits so long looks hung. */
-const maxRetryAfter = 60_000;
 
 /** Whether an answer is worth another attempt. A 500 may have done its work, so only reading is repeated after one. */
 export function isRetriedStatus(status: number, method: string): boolean {
@@ -31,17 +31,15 @@ export function isRetriedStatus(status: number, method: string): boolean {
 }
 
 /** Ms to wait after the attempt of this number (from 1). */
-export function retryDelay(attempt: number, retryAfter: string | undefined, clock: Clock): number {
-  const asked = parseRetryAfter(retryAfter, clock.now());
-  if (asked !== undefined) return Math.min(asked, maxRetryAfter);
+export function backoff(attempt: number, clock: Clock): number {
   const full = Math.min(baseDelay * 2 ** (attempt - 1), maxDelay);
   return full / 2 + (full / 2) * clock.random();
 }
 
-/** Retry-After as seconds or as a date (RFC 9110, 10.2.3); undefined where it is absent or unreadable. */
+/** Retry-After as seconds or as a date (RFC 9110, 10.2.3), in ms; undefined where it is absent or unreadable. */
 export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(value)) return Number(value) * 1000;
+  if (/^\s*\d{1,12}\s*$/.test(value)) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

@@ -5,7 +5,10 @@ import type { Exchange, Transport } from './transport.ts';
 
 const pageSchema = z.looseObject({ tags: z.array(z.string()).nullish() });
 /** Bytes. */
-const pageLimit = 16 << 20;
+const pageLimit = 4 << 20;
+/** A registry that has no end of pages, or of tags, is not followed for ever. */
+const maxPages = 2000;
+const maxTags = 200_000;
 
 export async function listAllTags(
   transport: Transport,
@@ -16,16 +19,31 @@ export async function listAllTags(
   const tags = new Set<string>();
   const seen = new Set<string>();
   let target: string | URL = first;
-  for (;;) {
+  for (let pages = 1; ; pages += 1) {
     const answer = await transport.exchange({ ...subject, method: 'GET', target, expect: [200] }, pageLimit, signal);
     if (!answer.ok) return answer;
     const page = parsePage(answer.value.bytes);
     if (!page) return fail({ kind: 'verification', message: 'the list of tags is malformed', where: subject.where });
+    const before = tags.size;
     for (const tag of page) tags.add(tag);
+    if (pages > maxPages || tags.size > maxTags) {
+      return fail({
+        kind: 'verification',
+        message: `the list of tags doesn't end: ${tags.size} tags on ${pages} pages`,
+        where: subject.where,
+        help: 'look at the registry: it may give the same pages again and again',
+      });
+    }
     const link = answer.value.headers.link;
     const next = nextOf(Array.isArray(link) ? link.join(', ') : link, answer.value.url);
-    // A registry that links a page to itself, or to another host, doesn't keep us here or send us there.
-    if (!next || seen.has(next.href) || next.origin !== answer.value.url.origin) return ok([...tags]);
+    // A registry that links a page to itself, to nothing new, or to another host, doesn't keep us here or send us there.
+    if (
+      !next ||
+      (page.length > 0 && tags.size === before) ||
+      seen.has(next.href) ||
+      next.origin !== answer.value.url.origin
+    )
+      return ok([...tags]);
     seen.add(next.href);
     target = next;
   }

@@ -102,13 +102,15 @@ export function indexManifest(children: Buffer[]): Buffer {
   );
 }
 
-/** A clock that never waits and notes what it was asked to wait, in ms. */
+/** A clock that never waits, goes on by what it was asked to wait, and notes that, in ms. */
 export function instantClock(): { now(): number; sleep(ms: number): Promise<void>; random(): number; slept: number[] } {
   const slept: number[] = [];
+  let now = Date.parse('2026-11-25T02:00:00Z');
   return {
-    now: () => Date.parse('2026-11-25T02:00:00Z'),
+    now: () => now,
     sleep: async (ms) => {
       slept.push(ms);
+      now += ms;
     },
     random: () => 0,
     slept,

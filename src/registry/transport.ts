@@ -1,14 +1,17 @@
-// One HTTP exchange with a registry: authorised, retried, redirected. Everything above it speaks of manifests and blobs.
+// One HTTP exchange with a registry: authorised, paced, retried, redirected. Everything above it speaks of manifests and blobs.
 
 import { Readable } from 'node:stream';
-import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import { type Dispatcher, request } from 'undici';
 import { fail, ok, type Result } from '../failure.ts';
-import { isLoopback } from '../image/reference.ts';
+import { createAgents } from './agents.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
+import { discard, marked, readBeginning, readWhole, sourceFailure } from './body.ts';
+import type { CertificateStore } from './certs.ts';
 import type { CredentialStore } from './credentials.ts';
+import { createGates } from './rate.ts';
+import { nextHop, originOf } from './redirect.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
-import { type Clock, isRetriedStatus, maxAttempts, retryDelay } from './retry.ts';
+import { backoff, type Clock, isRetriedStatus, maxAttempts, maxRefusals } from './retry.ts';
 
 export interface Exchange extends Subject {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
@@ -24,7 +27,7 @@ export interface Exchange extends Subject {
   expect: readonly number[];
   /** False where repeating it blindly would do harm; a new login is still tried. */
   retried?: boolean;
-  /** Ms to wait for the answer's head. */
+  /** Ms to wait for the answer's head, where it may take longer than usual. */
   patience?: number;
 }
 
@@ -42,9 +45,27 @@ export interface TransportOptions {
   plainHttp(host: string): boolean;
   /** PEM of the authorities to trust besides the system's. */
   ca(host: string): string | undefined;
+  certificates: CertificateStore;
   userAgent: string;
   clock: Clock;
+  patience?: Partial<Patience>;
 }
+
+/** How long a registry is waited for, in ms. */
+export interface Patience {
+  /** For the head of an answer. */
+  head: number;
+  /** For the whole body of a small answer. */
+  body: number;
+  /** For the next bytes of any body. */
+  silence: number;
+  /** For a blob's bytes to come to more than a trickle (download.ts). */
+  trickle: number;
+  /** Until a host that was asked too often may be asked again. */
+  limit: number;
+}
+
+const usual: Patience = { head: 60_000, body: 120_000, silence: 120_000, trickle: 300_000, limit: 300_000 };
 
 export interface Transport {
   /** The answer with its body, which may have `limit` bytes at most. */
@@ -53,6 +74,7 @@ export interface Transport {
   open(exchange: Exchange, signal: AbortSignal): Promise<Result<OpenAnswer>>;
   /** Waits as long as after a failed attempt of this number (from 1). */
   pause(attempt: number, signal: AbortSignal): Promise<void>;
+  readonly patience: Patience;
 }
 
 export function headerOf(answer: Pick<Answer, 'headers'>, name: string): string | undefined {
@@ -60,31 +82,18 @@ export function headerOf(answer: Pick<Answer, 'headers'>, name: string): string 
   return Array.isArray(value) ? value[0] : value;
 }
 
-const maxRedirects = 5;
-const agentOptions = { connections: 8, keepAliveTimeout: 10_000, connectTimeout: 15_000, bodyTimeout: 120_000 };
-
 export function createTransport(options: TransportOptions): Transport {
-  const agents = new Map<string, Dispatcher>();
-  const agentFor = (url: URL): Dispatcher => {
-    const ca = options.ca(url.host);
-    const direct = isLoopback(url.hostname);
-    const key = `${direct} ${ca ?? ''}`;
-    const known = agents.get(key);
-    if (known) return known;
-    const tls = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
-    const connect = { ...tls, timeout: agentOptions.connectTimeout };
-    // As Go's programs do, a proxy of the environment is never asked for this very machine.
-    const agent = direct
-      ? new Agent({ ...agentOptions, connect })
-      : new EnvHttpProxyAgent({ ...agentOptions, connect, requestTls: tls });
-    agents.set(key, agent);
-    return agent;
-  };
+  const patience: Patience = { ...usual, ...options.patience };
+  const agentFor = createAgents({ ...options, bodyTimeout: patience.silence });
+  const gates = createGates(options.clock, patience.limit);
+  const whole = (exchange: Exchange, limit: number) => async (data: Dispatcher.ResponseData) => ({
+    bytes: await readWhole(data, { limit, ms: patience.body, where: exchange.where, method: exchange.method }),
+  });
   const authenticator = createAuthenticator({
     credentials: options.credentials,
     now: options.clock.now,
     allowsPlainHttp: options.plainHttp,
-    exchange: (exchange, signal) => retried(exchange, readWhole(1 << 20), signal),
+    exchange: (exchange, signal) => retried(exchange, whole(exchange, 1 << 20), signal),
   });
 
   /** One attempt: follows redirects, and gives an Authorization only to the registry itself. */
@@ -94,9 +103,7 @@ export function createTransport(options: TransportOptions): Transport {
     signal: AbortSignal,
   ): Promise<{ url: URL; data: Dispatcher.ResponseData }> {
     const home = originOf(exchange.registry, options.plainHttp);
-    const first = new URL(exchange.target, home);
-    // A registry that doesn't know of the TLS in front of it gives out http addresses of itself.
-    if (first.host === home.host) first.protocol = home.protocol;
+    const first = take(nextHop(exchange, home, options.plainHttp));
     let url = first;
     for (let hop = 0; ; hop += 1) {
       const headers: Record<string, string> = { 'user-agent': options.userAgent, ...exchange.headers };
@@ -104,28 +111,56 @@ export function createTransport(options: TransportOptions): Transport {
       if (url.origin !== first.origin) delete headers.authorization;
       if (exchange.length !== undefined) headers['content-length'] = String(exchange.length);
       if (authorization !== undefined && url.origin === home.origin) headers.authorization = authorization;
-      const body =
-        typeof exchange.body === 'function'
-          ? Readable.from(marked(exchange.body()), { objectMode: false })
-          : exchange.body;
+      const data = await send(
+        exchange,
+        url,
+        headers,
+        url.origin === home.origin ? exchange.registry : url.host,
+        signal,
+      );
+      const location = data.headers.location;
+      const reads = exchange.method === 'GET' || exchange.method === 'HEAD';
+      const redirects = reads && [301, 302, 303, 307, 308].includes(data.statusCode) && typeof location === 'string';
+      if (!redirects) return { url, data };
+      await discard(data);
+      url = take(nextHop(exchange, home, options.plainHttp, { location, from: url, hop }));
+    }
+  }
+
+  async function send(
+    exchange: Exchange,
+    url: URL,
+    headers: Record<string, string>,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const dispatcher = take(await agentFor(url, name));
+    const streams = typeof exchange.body === 'function';
+    const turn = take(await gates.enter(url.host, { ...exchange, path: url.pathname, streams }, signal));
+    const body =
+      typeof exchange.body === 'function'
+        ? Readable.from(marked(exchange.body()), { objectMode: false })
+        : exchange.body;
+    try {
+      const headersTimeout = exchange.patience ?? patience.head;
       const data = await request(url, {
         method: exchange.method,
         headers,
         ...(body === undefined ? {} : { body }),
-        dispatcher: agentFor(url),
-        signal,
-        headersTimeout: exchange.patience ?? 60_000,
-      }).catch((error: unknown) => {
-        const mismatch = isMismatch(error);
-        const cause = mismatch ? sourceFailure('the content to upload has another size than was said') : error;
-        throw new ConnectionError(url.host, cause);
+        dispatcher,
+        // undici's own timeout begins when the body is sent, and anew with each byte; this one is of the whole, where no body takes long.
+        signal: streams ? signal : AbortSignal.any([signal, AbortSignal.timeout(headersTimeout + 30_000)]),
+        headersTimeout,
       });
-      const location = data.headers.location;
-      const reads = exchange.method === 'GET' || exchange.method === 'HEAD';
-      const redirects = reads && [301, 302, 303, 307, 308].includes(data.statusCode) && typeof location === 'string';
-      if (!redirects || hop === maxRedirects) return { url, data };
-      await discard(data);
-      url = new URL(location, url);
+      turn.leave({ status: data.statusCode, headers: data.headers });
+      return data;
+    } catch (error) {
+      turn.leave();
+      if (body instanceof Readable) body.on('error', () => undefined).destroy();
+      throw new ConnectionError(
+        url.host,
+        isMismatch(error) ? sourceFailure('the content to upload has another size than was said') : error,
+      );
     }
   }
 
@@ -137,27 +172,34 @@ export function createTransport(options: TransportOptions): Transport {
   ): Promise<Result<Answer & T>> {
     let logins = 0;
     let attempts = 0;
+    let refusals = 0;
     for (;;) {
       if (signal.aborted) return fail({ kind: 'cancelled' });
       const authorization = auth ? await auth.authorize(exchange, signal) : ok(undefined);
       if (!authorization.ok) return authorization;
       attempts += 1;
-      const last = attempts >= maxAttempts || exchange.retried === false;
+      const last = attempts - refusals >= maxAttempts || exchange.retried === false;
       try {
         const { url, data } = await attempt(exchange, authorization.value, signal);
         const { statusCode: status, headers } = data;
         if (exchange.expect.includes(status)) {
           return ok({ ...(await readOr(data, read, url.host)), status, headers, url });
         }
-        if (isRetriedStatus(status, exchange.method) && !last) {
+        if (status === 429 && refusals < maxRefusals && exchange.retried !== false) {
+          // The gate of its host makes it wait, with all others that want to go there.
+          refusals += 1;
           await discard(data);
-          const after = headers['retry-after'];
-          const asked = Array.isArray(after) ? after[0] : after;
-          await options.clock.sleep(retryDelay(attempts, asked, options.clock), signal);
           continue;
         }
-        const { bytes } = await readOr(data, readWhole(64 << 10), url.host);
-        if (status === 401 && auth && logins === 0) {
+        if (isRetriedStatus(status, exchange.method) && status !== 429 && !last) {
+          await discard(data);
+          if (headers['retry-after'] === undefined) await options.clock.sleep(backoff(attempts, options.clock), signal);
+          continue;
+        }
+        const bytes = await readBeginning(data.body, 64 << 10, 10_000);
+        // Only the registry itself may say where its password goes: not the host that an upload or a redirect went to.
+        const fromHome = url.origin === originOf(exchange.registry, options.plainHttp).origin;
+        if (status === 401 && auth && logins === 0 && fromHome) {
           const won = await auth.challenged(exchange, headers['www-authenticate'], authorization.value, signal);
           if (!won.ok) return won;
           if (won.value) {
@@ -169,28 +211,27 @@ export function createTransport(options: TransportOptions): Transport {
         return refused(exchange, { status, bytes }, attempts);
       } catch (error) {
         if (signal.aborted) return fail({ kind: 'cancelled' });
+        if (error instanceof StreamFailure) return fail(error.failure);
         if (!(error instanceof ConnectionError)) throw error;
         if (error.cause instanceof StreamFailure) return fail(error.cause.failure);
         if (last || !isPassing(error.cause)) return unreached(exchange, error.host, error.cause, attempts);
-        await options.clock.sleep(retryDelay(attempts, undefined, options.clock), signal);
+        await options.clock.sleep(backoff(attempts, options.clock), signal);
       }
     }
   }
 
   return {
-    exchange: (exchange, limit, signal) => retried(exchange, readWhole(limit), signal, authenticator),
+    exchange: (exchange, limit, signal) => retried(exchange, whole(exchange, limit), signal, authenticator),
     open: (exchange, signal) => retried(exchange, async (data) => ({ body: data.body }), signal, authenticator),
-    pause: (attempt, signal) => options.clock.sleep(retryDelay(attempt, undefined, options.clock), signal),
+    pause: (attempt, signal) => options.clock.sleep(backoff(attempt, options.clock), signal),
+    patience,
   };
 }
 
-/** `https://registry-1.docker.io/` for `docker.io`, whose name is not its registry's host. */
-export function originOf(registry: string, plainHttp: (host: string) => boolean): URL {
-  return new URL(
-    registry === 'docker.io'
-      ? 'https://registry-1.docker.io/'
-      : `${plainHttp(registry) ? 'http' : 'https'}://${registry}/`,
-  );
+/** A failure on the way through `attempt`, which gives what it has only by its value. */
+function take<T>(result: Result<T>): T {
+  if (!result.ok) throw new StreamFailure(result.failure);
+  return result.value;
 }
 
 class ConnectionError extends Error {
@@ -209,57 +250,6 @@ async function readOr<T>(
   return read(data).catch((error: unknown) => {
     throw new ConnectionError(host, error);
   });
-}
-
-function readWhole(limit: number): (data: Dispatcher.ResponseData) => Promise<{ bytes: Uint8Array }> {
-  return async (data) => {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of data.body) {
-      if (!(chunk instanceof Uint8Array)) continue;
-      size += chunk.length;
-      if (size > limit) {
-        abandon(data.body);
-        throw new StreamFailure({
-          kind: 'verification',
-          message: `a registry's answer is larger than ${limit} bytes`,
-          help: 'what was asked for should be small; is it what it claims to be?',
-        });
-      }
-      chunks.push(chunk);
-    }
-    return { bytes: Buffer.concat(chunks, size) };
-  };
-}
-
-/** Ends a body that is not wanted; undici's complains with an error event, which nobody else would hear. */
-export function abandon(body: Readable): void {
-  body.on('error', () => undefined);
-  body.destroy();
-}
-
-/** Reads past a short body, so that its connection serves again. */
-async function discard(data: Dispatcher.ResponseData): Promise<void> {
-  const short = Number(data.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 64 << 10;
-  if (short) await data.body.dump().catch(() => undefined);
-  else abandon(data.body);
-}
-
-/**
- * The body with its own errors marked: undici destroys it with the connection's error too, and then nobody could tell
- * whose fault it was.
- */
-async function* marked(source: Readable): AsyncGenerator<unknown> {
-  try {
-    for await (const chunk of source) yield chunk;
-  } catch (error) {
-    if (error instanceof StreamFailure) throw error;
-    throw sourceFailure(`reading for upload: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function sourceFailure(message: string): StreamFailure {
-  return new StreamFailure({ kind: 'system', message });
 }
 
 function isMismatch(error: unknown): boolean {

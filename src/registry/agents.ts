@@ -1,0 +1,46 @@
+// The connections to each host: directly or by the proxy of the environment, and with the certificates that are kept for it.
+import tls from 'node:tls';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { ok, type Result } from '../failure.ts';
+import { isLoopback } from '../image/reference.ts';
+import type { CertificateStore, Certificates } from './certs.ts';
+
+export interface AgentOptions {
+  /** PEM of authorities to trust for a host besides the public ones. */
+  ca(host: string): string | undefined;
+  certificates: CertificateStore;
+  /** Ms without a byte of a body that is on its way. */
+  bodyTimeout: number;
+}
+
+/** What has certificates of its own has connections of its own: `name` is what the host is called in config and certs.d. */
+export function createAgents(options: AgentOptions): (url: URL, name: string) => Promise<Result<Dispatcher>> {
+  const agents = new Map<string, Dispatcher>();
+  return async (url, name) => {
+    const certificates =
+      url.protocol === 'https:' ? await options.certificates.get(name) : ok<Certificates>({ ca: [] });
+    if (!certificates.ok) return certificates;
+    const direct = isLoopback(url.hostname);
+    const configured = options.ca(name);
+    const { ca: stored, client } = certificates.value;
+    const own = [...(configured === undefined ? [] : [configured]), ...stored];
+    const key = `${direct} ${own.length > 0 || client ? name : ''}`;
+    const known = agents.get(key);
+    if (known) return ok(known);
+    const trust = { ...(own.length > 0 ? { ca: [...publicAuthorities(), ...own] } : {}), ...client };
+    const shared = { connections: 8, keepAliveTimeout: 10_000, bodyTimeout: options.bodyTimeout };
+    const connect = { ...trust, timeout: 15_000 };
+    // As Go's programs do, a proxy of the environment is never asked for this very machine.
+    const agent = direct
+      ? new Agent({ ...shared, connect })
+      : new EnvHttpProxyAgent({ ...shared, connect, requestTls: trust });
+    agents.set(key, agent);
+    return ok(agent);
+  };
+}
+
+/** Those that Node trusts: its own list and NODE_EXTRA_CA_CERTS; the list alone where Node (before 22.15) can't tell. */
+function publicAuthorities(): readonly string[] {
+  const { getCACertificates }: Partial<Pick<typeof tls, 'getCACertificates'>> = tls;
+  return getCACertificates?.('default') ?? tls.rootCertificates;
+}
