@@ -37,7 +37,7 @@ export function createInjector(rig: Rig, faults: Fault[], seed: string): Injecto
   const rules: Rule[] = [];
   const random = createRandom(`${seed}/proxy`);
   rig.proxy.decide = (request) => {
-    for (const rule of rules)
+    for (const rule of [...rules])
       if (matches(rule.requests, request) && applies(rule, random.next())) return rule.misbehaviour;
     return undefined;
   };
@@ -52,7 +52,7 @@ export function createInjector(rig: Rig, faults: Fault[], seed: string): Injecto
 
   function begin(one: Active): void {
     one.begunMs = Date.now() - started;
-    one.lift = bringAbout(rig, one, rules);
+    one.lift = bringAbout(rig, one, rules, () => void end(one));
     timers.push(setTimeout(() => void end(one), one.fault.lastsMs));
   }
 
@@ -108,7 +108,7 @@ function placeOf(fault: Fault): string | undefined {
 }
 
 /** Gives what takes it back. */
-function bringAbout(rig: Rig, one: Active, rules: Rule[]): () => Promise<void> | void {
+function bringAbout(rig: Rig, one: Active, rules: Rule[], spent: () => void): () => Promise<void> | void {
   const { fault } = one;
   if (!('misbehaviour' in fault)) one.hits = 1;
   switch (fault.kind) {
@@ -149,9 +149,12 @@ function bringAbout(rig: Rig, one: Active, rules: Rule[]): () => Promise<void> |
     case 'splitbuild-kill':
       return () => undefined;
     default: {
-      const rule: Rule = { ...fault, left: fault.times, toSkip: fault.skip, hit: () => (one.hits += 1) };
+      const rule: Rule = { ...fault, left: fault.times, toSkip: fault.skip, hit: () => (one.hits += 1), spent };
       rules.push(rule);
-      return () => void rules.splice(rules.indexOf(rule), 1);
+      return () => {
+        const place = rules.indexOf(rule);
+        if (place >= 0) rules.splice(place, 1);
+      };
     }
   }
 }
@@ -163,6 +166,8 @@ interface Rule {
   left: number;
   toSkip: number;
   hit(): void;
+  /** Called when it has hit all that it is for. */
+  spent(): void;
 }
 
 function applies(rule: Rule, chance: number): boolean {
@@ -173,6 +178,7 @@ function applies(rule: Rule, chance: number): boolean {
   }
   rule.left -= 1;
   rule.hit();
+  if (rule.left === 0) rule.spent();
   return true;
 }
 

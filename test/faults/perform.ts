@@ -101,6 +101,7 @@ export async function perform(rig: Rig, schedule: Schedule, cli: string): Promis
   for (const where of rig.proxy.leaks)
     violations.push({ invariant: 'no secret', text: `it went through the proxy: ${where}` });
   for (const group of groups) endGroup(group);
+  for (const name of readdirSync(rig.temporary)) rmSync(join(rig.temporary, name), { recursive: true, force: true });
   return {
     seed: schedule.seed,
     number: schedule.number,
@@ -152,6 +153,7 @@ function judge(rig: Rig, ran: Ran, run: RunResult, states: UnitState[], away: Aw
     wrong('ends well', `${name} ended with ${ran.code}: ${run.end}`);
   if (/^\s+at .*\((file|node):.*:\d+:\d+\)$/m.test(ran.output))
     wrong('ends well', `${name} threw: ${ran.output.slice(-1500)}`);
+  if (ran.signal === null && ran.leftovers.length > 0) wrong('ends well', `${name} left ${ran.leftovers.join(', ')}`);
   if (ran.code === 0) {
     const rest = states.filter(({ state }) => state !== 'new');
     for (const { unit, state } of rest) wrong('published', `${unit} is ${state} after ${name} ended with 0`);

@@ -54,12 +54,14 @@ export function summarize(results: Result[]): string {
   const events = Math.max(0, ...results.map((result) => result.events ?? 0));
   const points = [...killed].filter((at) => at <= events).length;
   const failed = results.filter(({ violations }) => violations.length > 0);
+  const idle = runs.filter(({ faults }) => faults.every(({ hits }) => hits === 0));
+  const longest = Math.max(0, ...runs.map(({ ms }) => ms));
   const worst = Math.max(0, ...results.map(({ runs: all }) => all.length));
   return [
     ...[head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`),
     '',
     `${results.length} schedules, ${runs.length} runs, ${(results.reduce((sum, { ms }) => sum + ms, 0) / 60_000).toFixed(0)} minutes. Killed at ${points} of the ${events} events of a run. ` +
-      `Runs until all was published: ${worst} at most. In between for a moment (after a kill, or with no registry): ${runs.filter(({ mixed }) => mixed.length > 0).length} runs. Schedules in which something was lost: ${failed.length}.`,
+      `Runs until all was published: ${worst} at most. In between for a moment (after a kill, or with no registry): ${runs.filter(({ mixed }) => mixed.length > 0).length} runs. Runs without faults that failed nonetheless: ${idle.filter(({ code }) => code !== 0).length} of ${idle.length}. Longest run: ${(longest / 1000).toFixed(0)} s. Schedules in which something was lost: ${failed.length}.`,
     ...count(failed.flatMap(({ violations }) => [...new Set(violations.map(({ invariant }) => invariant))])),
   ].join('\n');
 }

@@ -28,6 +28,8 @@ export interface Rig {
   builders: FamilyBuilder[];
   /** The value of the family's secret. */
   canary: string;
+  /** Where splitbuild's temporary files lie. */
+  temporary: string;
   env: Record<string, string>;
   fillDisk(): void;
   emptyDisk(): void;
@@ -75,6 +77,8 @@ async function furnish(lab: Lab, { busybox, canary }: { busybox: string; canary:
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', state]);
   writeFamily(family, busybox);
   const filler = join(state, 'filler');
+  const temporary = join(lab.folder, 'tmp');
+  mkdirSync(temporary);
 
   async function ready(): Promise<void> {
     const doors = [
@@ -109,7 +113,8 @@ async function furnish(lab: Lab, { busybox, canary }: { busybox: string; canary:
       { name: 'three', endpoint: engines.three.tcp },
     ],
     canary,
-    env: { SPLITBUILD_SSH_CONFIG: lab.sshConfig },
+    temporary,
+    env: { SPLITBUILD_SSH_CONFIG: lab.sshConfig, TMPDIR: temporary },
     fillDisk() {
       const file = openSync(filler, 'a');
       try {

@@ -1,6 +1,6 @@
 // One run of splitbuild as a child process of its own group, watched by its journal, and ended by force if it doesn't end.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { secretName } from './family.ts';
@@ -25,6 +25,8 @@ export interface Ran {
   hung: boolean;
   /** Of the process group: what a killed run leaves behind is in it. */
   group: number;
+  /** What was there a second after its end: processes of its group, temporary files. */
+  leftovers: string[];
 }
 
 export interface RunOptions {
@@ -39,6 +41,7 @@ export interface RunOptions {
 
 export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran> {
   const before = new Set(journalNames(rig.state));
+  const temporary = new Set(readdirSync(rig.temporary));
   const started = Date.now();
   const { DOCKER_HOST, FORCE_COLOR, NODE_OPTIONS, ...inherited } = process.env;
   const { kill } = options;
@@ -97,6 +100,7 @@ export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran>
     lines: file?.lines ?? 0,
     hung,
     group,
+    leftovers: await leftoversOf(rig, group, temporary),
   };
 }
 
@@ -106,6 +110,20 @@ function dieAt({ at, moment, count, group }: KillFault): Record<string, string> 
     NODE_OPTIONS: `--import=${preload}`,
     FAULTS_DIE_AT: `${at}/${moment}/${count}/${group ? 'group' : 'alone'}`,
   };
+}
+
+async function leftoversOf(rig: Rig, group: number, before: Set<string>): Promise<string[]> {
+  for (let tries = 0; tries < 20 && groupLives(group); tries += 1) await sleep(50);
+  const files = readdirSync(rig.temporary).flatMap((name) => (before.has(name) ? [] : [`the temporary file ${name}`]));
+  return [...(groupLives(group) ? [`processes of group ${group}`] : []), ...files];
+}
+
+function groupLives(group: number): boolean {
+  try {
+    return process.kill(-group, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Of a journal that is being written, output aside. */
