@@ -23,8 +23,8 @@ export interface ImageConfig {
   needs: string[];
   platforms: Platform[];
   secrets: string[];
-  /** Commands for `sh -c` in the image of each platform. */
-  test: string[];
+  /** Commands for the image of each platform: a text for `sh -c`, a list of words as it is. */
+  test: (string | string[])[];
   audit: AuditConfig;
   mode: 'native' | 'emulated';
   mirror?: string;

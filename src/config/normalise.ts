@@ -97,7 +97,7 @@ function toImage(
     needs: [...new Set(image.needs ?? [])].filter((need) => !disabled.has(need)),
     platforms: toPlatforms(image.platforms ?? written.platforms),
     secrets: image.secrets ?? [],
-    test: image.test === undefined ? [] : [image.test].flat(),
+    test: typeof image.test === 'string' ? [image.test] : (image.test ?? []),
     audit: toAudit(image.audit),
     mode: image.mode ?? written.mode ?? 'native',
     ...(image.target === undefined ? {} : { target: image.target }),

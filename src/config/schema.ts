@@ -53,12 +53,12 @@ const shared = {
     .describe('Names of secrets given to the build; their values come from environment variables of the same names')
     .meta({ examples: [['git_oauth_token']] }),
   test: z
-    .union([text, nonEmpty])
+    .union([text, z.array(z.union([text, nonEmpty])).min(1)])
     .optional()
     .describe(
-      'Commands run by sh -c in the built image of each platform, on a builder of that platform, before it is published; one that fails holds the image back',
+      'Commands run (texts by sh -c, lists as they are) in the built image of each platform, on a builder of that platform, before it is published; one that fails holds the image back',
     )
-    .meta({ examples: [['app --version']] }),
+    .meta({ examples: [['app --version', ['/bin/app', 'self-test']]] }),
   audit: z
     .union([
       auditMode,
