@@ -1,6 +1,7 @@
-// Results of the fault lab as tables: for the end of a run, and as Markdown for docs/reliability.md (node test/faults/report.ts FILE…).
-import { readFileSync } from 'node:fs';
-import { argv } from 'node:process';
+// Results of the fault lab as tables: for the end of a run, and as Markdown for docs/reliability.md:
+// node test/faults/report.ts [--into docs/reliability.md] FILE… (--into puts it between the document's figures marks).
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { kinds } from './schedule.ts';
 
@@ -71,12 +72,25 @@ function count(invariants: string[]): string[] {
   return names.map((name) => `- ${name}: violated in ${invariants.filter((one) => one === name).length} schedules`);
 }
 
+/** The document with the figures between its marks. */
+export function insertFigures(document: string, figures: string): string {
+  const start = '<!-- figures -->';
+  const end = '<!-- /figures -->';
+  const from = document.indexOf(start);
+  const to = document.indexOf(end);
+  if (from < 0 || to < from) throw new Error(`the document has no ${start} … ${end}`);
+  return `${document.slice(0, from + start.length)}\n${figures}\n${document.slice(to)}`;
+}
+
 if (import.meta.main) {
-  const results = argv.slice(2).flatMap((file) =>
+  const { values, positionals } = parseArgs({ options: { into: { type: 'string' } }, allowPositionals: true });
+  const results = positionals.flatMap((file) =>
     readFileSync(file, 'utf8')
       .split('\n')
       .filter(Boolean)
       .map((line) => resultSchema.parse(JSON.parse(line))),
   );
-  process.stdout.write(`${summarize(results)}\n`);
+  const figures = summarize(results);
+  if (values.into) writeFileSync(values.into, insertFigures(readFileSync(values.into, 'utf8'), figures));
+  else process.stdout.write(`${figures}\n`);
 }
