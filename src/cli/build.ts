@@ -1,15 +1,10 @@
-// `splitbuild build`: the main job.
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { systemClock } from '../clock.ts';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
 import { formatPlatform } from '../image/platform.ts';
-import { isLoopback } from '../image/reference.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { RegistryClient } from '../registry/client.ts';
-import { startEmbeddedRegistry } from '../registry/embedded.ts';
 import { createReporter } from '../report/choose.ts';
 import { readInputs } from '../run/build-inputs.ts';
 import { secretValue } from '../run/build-task.ts';
@@ -17,8 +12,8 @@ import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
-import { createClient } from './client.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
+import { openRegistry, runId } from './open-registry.ts';
 
 interface BuildOptions extends FamilyOptions {
   builder: string[];
@@ -169,12 +164,6 @@ function secretsWithout(plan: Plan): Failure | undefined {
   };
 }
 
-/** Sorts by time, and is fit for a tag: `20261124-225501-1f3a9c`. */
-function runId(now: Date): string {
-  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return `${stamp}-${randomBytes(3).toString('hex')}`;
-}
-
 function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]> {
   if (given.length === 0) return ok(config.builders);
   const builders: BuilderConfig[] = [];
@@ -191,47 +180,4 @@ function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]
     builders.push({ name, endpoint, engine: engine === 'buildah' ? 'buildah' : 'docker' });
   }
   return ok(builders);
-}
-
-interface OpenRegistry {
-  client: RegistryClient;
-  address: string;
-  plainHttp: boolean;
-  loopbackPort?: number;
-  close(): Promise<void>;
-}
-
-async function openRegistry(
-  config: Config,
-  state: string,
-  onFailure: (failure: Failure) => void,
-): Promise<Result<OpenRegistry>> {
-  const { registry } = config;
-  if (registry.kind === 'remote') {
-    const reach = createClient(config);
-    if (!reach.ok) return reach;
-    const { client, plainHttp } = reach.value;
-    return ok({ client, address: registry.host, plainHttp: plainHttp(registry.host), close: async () => undefined });
-  }
-  const at = registry.listen ? splitAddress(registry.listen) : { host: '127.0.0.1', port: 0 };
-  const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at, onFailure });
-  if (!server.ok) return server;
-  const { address, port, close } = server.value;
-  const reach = createClient({ ...config, registries: { ...config.registries, [address]: { plainHttp: true } } });
-  if (!reach.ok) {
-    await close();
-    return reach;
-  }
-  return ok({
-    client: reach.value.client,
-    address,
-    plainHttp: true,
-    close,
-    ...(isLoopback(at.host) ? { loopbackPort: port } : {}),
-  });
-}
-
-export function splitAddress(address: string): { host: string; port: number } {
-  const at = address.lastIndexOf(':');
-  return at < 0 ? { host: address, port: 5000 } : { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
 }

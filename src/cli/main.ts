@@ -74,6 +74,23 @@ family('graph', 'show which image is built on which; works on a folder without a
   .action(async (folder, options) => exit((await import('./graph.ts')).graph(folder, options)));
 
 program
+  .command('rollback')
+  .description('take tags back to what they pointed at before they were last published, or before a run')
+  .argument('[image-or-run...]', 'images of the config, or one run by its id; all images when none is named')
+  .option('-c, --config <file>', 'the config file', 'splitbuild.yaml')
+  .option('--set <name=value>', 'set a variable of the config (repeatable)', collect, [] as string[])
+  .option('--workflow <name>', 'the workflow whose tags are meant')
+  .option('--state <folder>', 'where journals and the embedded registry lie', '.splitbuild')
+  .option('--dry-run', 'only say what would go back')
+  .option('--force', 'take back tags that others have moved since, too')
+  .option('--json', 'print JSON for machines')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  splitbuild rollback app --dry-run\n  splitbuild rollback 20261125-061500-1f3a9c',
+  )
+  .action(async (what, options) => exit((await import('./rollback.ts')).rollback(what, options)));
+
+program
   .command('inspect')
   .description('show what an image in a registry is made of, platform by platform')
   .argument('<image>', 'a reference: registry.example/team/app:tag')

@@ -1,8 +1,8 @@
 // `splitbuild registry serve`: the embedded registry alone, for looking at and pulling what a run made.
 import { resolve } from 'node:path';
 import { startEmbeddedRegistry } from '../registry/embedded.ts';
-import { splitAddress } from './build.ts';
 import { interruptSignal, printFailure } from './load.ts';
+import { splitAddress } from './open-registry.ts';
 
 export async function serve(options: { state: string; listen: string }): Promise<number> {
   const signal = interruptSignal();

@@ -81,7 +81,8 @@ export function replayHistory(journals: Iterable<string>, family: string): Histo
     const events = parseJournal(text);
     const started = events.find((event) => event.type === 'run-started');
     if (started?.type !== 'run-started' || started.plan.family !== family) continue;
-    for (const event of events) replay(event, started.run, history);
+    const builds = started.plan.tasks.length > 0;
+    for (const event of events) replay(event, { run: started.run, builds }, history);
   }
   return history;
 }
@@ -98,7 +99,8 @@ export async function readHistory(folder: string, family: string): Promise<Histo
   return replayHistory(texts, family);
 }
 
-function replay(event: Event, run: string, history: History): void {
+/** `builds`: the run was to build, and was not a rollback. */
+function replay(event: Event, { run, builds }: { run: string; builds: boolean }, history: History): void {
   switch (event.type) {
     case 'task-started': {
       const { task, key, stagedTag, builder } = event;
@@ -125,7 +127,7 @@ function replay(event: Event, run: string, history: History): void {
       history.open = history.open.filter((one) => one.run !== event.run || one.unit !== event.unit);
       return;
     case 'run-finished':
-      if (event.outcome === 'done') history.unfinished.clear();
+      if (event.outcome === 'done' && builds) history.unfinished.clear();
       return;
   }
 }

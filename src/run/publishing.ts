@@ -13,7 +13,8 @@ import {
   type Staged,
   stageImage,
 } from './publish-task.ts';
-import { openInRecords, publishUnit, recover, type Snapshot, takeSnapshot } from './transaction.ts';
+import { openInRecords, recover } from './recovery.ts';
+import { publishUnit, type Snapshot, takeSnapshot } from './transaction.ts';
 
 export interface Publishing {
   /** Makes an image ready, and with `publish: image` moves its tags. Builds of `failed` have their last good image carried forward. */

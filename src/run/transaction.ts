@@ -5,7 +5,6 @@ import { composeRecord, isOlder, type Move, type Publication, parseRecord, recor
 import type { Reference } from '../image/reference.ts';
 import { isIndex } from '../image/store.ts';
 import type { RunContext } from './context.ts';
-import type { OpenPublication } from './journal.ts';
 
 /** The tags of one image that move together, a tag with its arch tags. */
 export interface MoveGroup {
@@ -22,11 +21,11 @@ export interface Snapshot {
   records: Map<string, Publication>;
 }
 
-type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
+export type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
 
-const nameOf = ({ repository, tag }: Pick<Move, 'repository' | 'tag'>): string => `${repository}:${tag}`;
+export const nameOf = ({ repository, tag }: Pick<Move, 'repository' | 'tag'>): string => `${repository}:${tag}`;
 
-function at({ registryAddress }: World, repository: string, tag: string): Reference {
+export function at({ registryAddress }: World, repository: string, tag: string): Reference {
   return { registry: registryAddress, repository, tag };
 }
 
@@ -214,7 +213,7 @@ async function writeRecords(
 }
 
 /** In the order given, each confirmed by reading it back. */
-async function moveAll(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
+export async function moveAll(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
   for (const move of moves) {
     const done = await pointTag(move, move.to, world, signal);
     if (!done.ok) return done;
@@ -276,55 +275,4 @@ export async function takeBack(moves: Move[], world: World, signal: AbortSignal)
     });
   }
   return ok(undefined);
-}
-
-/**
- * Ends what an earlier run began: if one tag of it has moved, the others follow; where an image that they should point at is gone,
- * those that have moved are taken back. A publication of which nothing has moved is nothing.
- */
-export async function recover(open: OpenPublication, world: World, signal: AbortSignal): Promise<Result<void>> {
-  const states: { move: Move; digest: string | undefined }[] = [];
-  for (const move of open.moves) {
-    const now = await world.registry.headManifest(at(world, move.repository, move.tag), signal);
-    if (!now.ok) return now;
-    states.push({ move, digest: now.value?.digest });
-  }
-  const pending = states.filter(({ move, digest }) => digest === move.from?.digest).map(({ move }) => move);
-  const begun = states.some(({ move, digest }) => digest === move.to.digest);
-  const end = (outcome: 'published' | 'taken-back'): Result<void> => {
-    world.emit({ type: 'publish-recovered', run: open.run, unit: open.unit, outcome, time: world.clock.now() });
-    return ok(undefined);
-  };
-  if (!begun) return end('taken-back');
-  const moved = await moveAll(pending, world, signal);
-  if (moved.ok) return end('published');
-  const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;
-  if (!gone) return moved;
-  const back = await takeBack(open.moves, world, signal);
-  return back.ok ? end('taken-back') : back;
-}
-
-/**
- * Publications that other machines began and did not end, as the records of the tags tell: a mix of old and new within one unit. A
- * unit is what one run moved, of the whole family or of one image.
- */
-export function openInRecords(
-  snapshot: Snapshot,
-  publish: 'image' | 'family',
-  ownJournal: OpenPublication[],
-): OpenPublication[] {
-  const units = Map.groupBy(snapshot.records, ([name, { run }]) => (publish === 'family' ? run : `${run} ${name}`));
-  return [...units.values()].flatMap((members): OpenPublication[] => {
-    const records = members.map(([, record]) => record);
-    const run = records[0]?.run ?? '';
-    if (ownJournal.some((open) => open.run === run)) return [];
-    const moves = records.flatMap((record) => record.moves);
-    const where = moves.map((move) => snapshot.tags.get(nameOf(move))?.digest);
-    const moved = moves.some(({ to }, index) => where[index] === to.digest);
-    const waits = moves.some(({ from, to }, index) => where[index] === from?.digest && from?.digest !== to.digest);
-    const planned = Math.max(...records.map((record) => record.planned));
-    return moved && waits
-      ? [{ run, planned, unit: publish === 'family' ? 'family' : (moves[0]?.repository ?? ''), moves }]
-      : [];
-  });
 }
