@@ -86,7 +86,7 @@ async function readFolder(folder: string, names: string[]): Promise<Result<Certi
       // In the order of their names, the first is the one.
       client ??= pair;
     } else if (name.endsWith('.key') && !names.includes(`${name.slice(0, -'.key'.length)}.cert`)) {
-      return unusable(file, `has no certificate: ${name.slice(0, -'.key'.length)}.cert is missing`);
+      return unusable(file, `of this key is missing: ${name.slice(0, -'.key'.length)}.cert`);
     }
   }
   return ok({ ca, ...(client ? { client } : {}) });

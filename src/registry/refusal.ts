@@ -132,8 +132,9 @@ const certificateErrors = new Set([
   'CERT_UNTRUSTED',
 ]);
 
-/** The failure that an error of the connection stands for. `host` is the host that was spoken to, after redirects. */
-export function unreached(subject: Subject, host: string, error: unknown, attempts: number): Result<never> {
+/** The failure that an error of the connection stands for. `url` is what was asked, after redirects. */
+export function unreached(subject: Subject, url: URL, error: unknown, attempts: number): Result<never> {
+  const { host } = url;
   const { code, text } = networkError(error);
   const setting = (value: string): string => `registries: { "${subject.registry}": { ${value} } }`;
   const times = attempts > 1 ? `, tried ${attempts} times` : '';
@@ -148,13 +149,9 @@ export function unreached(subject: Subject, host: string, error: unknown, attemp
   if (certificateErrors.has(code)) {
     return failure(false, `the certificate of ${host} is signed by nobody this machine trusts`, setting('ca: ca.pem'));
   }
-  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE/.test(code)) {
-    const folder = `/etc/docker/certs.d/${subject.registry}`;
-    return failure(
-      false,
-      `${host} wants a certificate of this client, and takes none that it was shown`,
-      `put client.cert and client.key into ${folder}`,
-    );
+  const identity = `put client.cert and client.key into /etc/docker/certs.d/${subject.registry}`;
+  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)) {
+    return failure(false, `${host} wants a certificate of this client, and takes none that it was shown`, identity);
   }
   if (code === 'CERT_HAS_EXPIRED') return failure(false, `the certificate of ${host} has expired`);
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return failure(false, `the certificate of ${host} is for another name`);
@@ -179,6 +176,13 @@ export function unreached(subject: Subject, host: string, error: unknown, attemp
       return failure(true, `${host} answers too slowly: ${text}`);
     case 'UND_ERR_HEADERS_OVERFLOW':
       return failure(false, `${host} answers with headers that are larger than 16 KiB`, 'is it a registry?');
+    case 'UND_ERR_SOCKET':
+      // undici hears a server hang up before it hears the alert that says why (TLS 1.3).
+      return failure(
+        true,
+        `the connection to ${host} broke: ${text}`,
+        url.protocol === 'https:' ? `if it wants a certificate of its clients: ${identity}` : undefined,
+      );
     default:
       return failure(true, `the connection to ${host} broke: ${text}`);
   }
@@ -196,7 +200,7 @@ export function isPassing(error: unknown): boolean {
     code === 'UND_ERR_HEADERS_OVERFLOW' ||
     code === 'SPLITBUILD_DEADLINE' ||
     code === 'TimeoutError' ||
-    /^ERR_SSL_.*(CERTIFICATE|HANDSHAKE)/.test(code) ||
+    /^ERR_SSL_.*(CERTIFICATE|HANDSHAKE|UNKNOWN_CA)/.test(code) ||
     speaksPlainHttp(code, text)
   );
 }

@@ -158,7 +158,7 @@ export function createTransport(options: TransportOptions): Transport {
       turn.leave();
       if (body instanceof Readable) body.on('error', () => undefined).destroy();
       throw new ConnectionError(
-        url.host,
+        url,
         isMismatch(error) ? sourceFailure('the content to upload has another size than was said') : error,
       );
     }
@@ -183,7 +183,7 @@ export function createTransport(options: TransportOptions): Transport {
         const { url, data } = await attempt(exchange, authorization.value, signal);
         const { statusCode: status, headers } = data;
         if (exchange.expect.includes(status)) {
-          return ok({ ...(await readOr(data, read, url.host)), status, headers, url });
+          return ok({ ...(await readOr(data, read, url)), status, headers, url });
         }
         if (status === 429 && refusals < maxRefusals && exchange.retried !== false) {
           // The gate of its host makes it wait, with all others that want to go there.
@@ -214,7 +214,7 @@ export function createTransport(options: TransportOptions): Transport {
         if (error instanceof StreamFailure) return fail(error.failure);
         if (!(error instanceof ConnectionError)) throw error;
         if (error.cause instanceof StreamFailure) return fail(error.cause.failure);
-        if (last || !isPassing(error.cause)) return unreached(exchange, error.host, error.cause, attempts);
+        if (last || !isPassing(error.cause)) return unreached(exchange, error.url, error.cause, attempts);
         await options.clock.sleep(backoff(attempts, options.clock), signal);
       }
     }
@@ -235,20 +235,20 @@ function take<T>(result: Result<T>): T {
 }
 
 class ConnectionError extends Error {
-  readonly host: string;
-  constructor(host: string, cause: unknown) {
+  readonly url: URL;
+  constructor(url: URL, cause: unknown) {
     super('connection error', { cause });
-    this.host = host;
+    this.url = url;
   }
 }
 
 async function readOr<T>(
   data: Dispatcher.ResponseData,
   read: (data: Dispatcher.ResponseData) => Promise<T>,
-  host: string,
+  url: URL,
 ): Promise<T> {
   return read(data).catch((error: unknown) => {
-    throw new ConnectionError(host, error);
+    throw new ConnectionError(url, error);
   });
 }
 
