@@ -79,9 +79,11 @@ export function allowedPaths(own: string[]): AllowedPath {
     // Hidden folders are folders: /root/.nuget.
     matches: patterns.map((pattern) => picomatch(fromRoot(pattern), { dot: true })),
   }));
-  return (path) => groups.find(({ matches }) => matches.some((matches) => matches(path)))?.why;
+  return (path) => groups.find(({ matches }) => matches.some((matches) => matches(path.slice(1))))?.why;
 }
 
+/** picomatch knows no root: both are without their first slash. */
 function fromRoot(pattern: string): string {
-  return pattern.startsWith('/') || pattern.startsWith('**') ? pattern : `/**/${pattern}`;
+  if (pattern.startsWith('/')) return pattern.slice(1);
+  return pattern.startsWith('**') ? pattern : `**/${pattern}`;
 }

@@ -103,6 +103,7 @@ function readNumber(bytes: Buffer, at: number, size: number, endian: Binary['end
 }
 
 function parsePe(head: Buffer): Binary | undefined {
+  if (head.length < 64) return undefined;
   const at = head.readUInt32LE(0x3c);
   // Without the signature it is a program of DOS, or anything that begins with "MZ".
   if (at + 26 > head.length || head.readUInt32BE(at) !== 0x50450000) return undefined;
