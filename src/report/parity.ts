@@ -7,6 +7,8 @@ import { paint } from './paint.ts';
 
 /** Rows of one area that are printed; the rest is counted, and is in the JSON. */
 const rowsOfArea = 20;
+/** What packages bring on one platform only is theirs to say; a few show of what kind it is. */
+const pathsOfPackages = 3;
 const widestName = 60;
 const widestValue = 40;
 const widestReason = 60;
@@ -60,9 +62,10 @@ function comparisonLines({ platform, columns, differences, files }: Comparison, 
   });
   lines.push(...align(counts));
   if (files.otherSize > 0) lines.push(`${files.otherSize} files are of another size.`);
-  for (const { columns: having, count, first } of files.notEverywhere) {
-    lines.push(`Only in ${having.join(' and ')}: ${count} ${count === 1 ? 'file' : 'files'}`);
-    const shown = first.slice(0, rowsOfArea);
+  for (const { columns: having, ofPackages, count, first } of files.notEverywhere) {
+    const what = `${count} ${count === 1 ? 'file' : 'files'}${ofPackages ? ' of packages' : ''}`;
+    lines.push(`Only in ${having.join(' and ')}: ${what}`);
+    const shown = first.slice(0, ofPackages ? pathsOfPackages : rowsOfArea);
     lines.push(...shown.map(({ path, within }) => `  ${visible(path)}${within === 0 ? '' : ` and ${within} in it`}`));
     const left = count - shown.reduce((sum, { within }) => sum + within + 1, 0);
     if (left > 0) lines.push(`  … and ${left} more`);

@@ -1,7 +1,7 @@
 // Which files of an image are package databases, and all packages of those that it has.
 import { ok, type Result } from '../../failure.ts';
 import { readApkInstalled } from './apk.ts';
-import { readDpkgStatus } from './dpkg.ts';
+import { readDpkgFiles, readDpkgStatus } from './dpkg.ts';
 import type { InstalledPackage } from './package.ts';
 import { readRpmBdb } from './rpm-bdb.ts';
 import { readRpmNdb } from './rpm-ndb.ts';
@@ -12,11 +12,14 @@ export type DatabaseKind = 'dpkg' | 'apk' | 'rpm';
 export interface ImagePackages {
   /** Those that were found; none where the image has no package manager, as one from scratch. */
   databases: DatabaseKind[];
-  packages: InstalledPackage[];
+  packages: Omit<InstalledPackage, 'files'>[];
+  /** Paths that a package has put there, as its database writes them: /bin/sh may lie in /usr/bin (see isOwned). */
+  owned: Set<string>;
 }
 
 /** status.d: packages of images that have no dpkg (distroless), a file each; beside them lie lists of checksums. */
 const dpkgFile = /^\/var\/lib\/dpkg\/(?:status|status\.d\/[!-.0-~]+(?<!\.md5sums))$/;
+const dpkgFileList = /^\/var\/lib\/dpkg\/(?:info\/[!-.0-~]+\.list|status\.d\/[!-.0-~]+\.md5sums)$/;
 /** The second since apk-tools 3, where /lib is a link to /usr/lib. */
 const apkFiles = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed'];
 /** In the order of age, the newest first; /var/lib/rpm is often a link to another of them. */
@@ -29,13 +32,19 @@ const others = new Set([...apkFiles, ...rpmPaths, ...rpmLogs]);
 
 /** Whether readPackages wants the content of the file at this path. */
 export function isPackageDatabase(path: string): boolean {
-  return dpkgFile.test(path) || others.has(path);
+  return dpkgFile.test(path) || dpkgFileList.test(path) || others.has(path);
+}
+
+/** Whether a file of the image is some package's; in an image whose /bin is a link to /usr/bin, either name is meant. */
+export function isOwned({ owned }: Pick<ImagePackages, 'owned'>, path: string): boolean {
+  return owned.has(path) || (path.startsWith('/usr/') && owned.has(path.slice('/usr'.length)));
 }
 
 /** Packages of all databases among an image's files, by their paths from the image's root. */
 export async function readPackages(files: ReadonlyMap<string, Uint8Array>): Promise<Result<ImagePackages>> {
-  const found: ImagePackages = { databases: [], packages: [] };
+  const found: ImagePackages = { databases: [], packages: [], owned: new Set() };
   for (const [path, bytes] of files) {
+    if (dpkgFileList.test(path)) for (const owned of readDpkgFiles(bytes)) found.owned.add(owned);
     if (!dpkgFile.test(path)) continue;
     const read = readDpkgStatus(bytes);
     if (!read.ok) return at(read, path);
@@ -70,8 +79,10 @@ async function readRpm(
 
 function add(found: ImagePackages, kind: DatabaseKind, packages: InstalledPackage[]): void {
   if (!found.databases.includes(kind)) found.databases.push(kind);
-  // One by one: an argument list as long as a database could be too long.
-  for (const one of packages) found.packages.push(one);
+  for (const { files, ...one } of packages) {
+    found.packages.push(one);
+    for (const path of files) found.owned.add(path);
+  }
 }
 
 function at(result: Extract<Result<never>, { ok: false }>, path: string): Result<never> {

@@ -18,9 +18,18 @@ export function readDpkgStatus(bytes: Uint8Array): Result<InstalledPackage[]> {
     if (state !== undefined && absent.has(state)) continue;
     const version = fields.get('version');
     if (version === undefined) return unreadable('dpkg', `package ${name} has no Version field`);
-    packages.push({ name, version, architecture: fields.get('architecture') });
+    packages.push({ name, version, architecture: fields.get('architecture'), files: [] });
   }
   return ok(packages);
+}
+
+/** Paths of a package: of /var/lib/dpkg/info/NAME.list a line each, of status.d/NAME.md5sums without a slash, behind a checksum. */
+export function readDpkgFiles(bytes: Uint8Array): string[] {
+  return Buffer.from(bytes)
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.replace(/^[0-9a-f]{32}\s+/, '/').trim())
+    .filter((path) => path.startsWith('/') && path !== '/.');
 }
 
 /** Fields by their lower-case names; of a field of several lines only the first, which is all that is needed here. */

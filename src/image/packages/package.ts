@@ -7,6 +7,8 @@ export interface InstalledPackage {
   version: string;
   /** The package manager's word: `amd64`, `all`, `x86_64`, `noarch`; undefined where the database has none (rpm's keys). */
   architecture: string | undefined;
+  /** Paths from the image's root that it has put there; none of dpkg's, which keeps them in lists apart. */
+  files: string[];
 }
 
 /** A database that can't be read is a failure: "no packages" would be taken for an answer. `format` is `dpkg`, `rpm (ndb)` … */

@@ -1,4 +1,5 @@
 // Compares the files of the sides: which are there, of which type, mode and owner. Contents are not compared.
+import { isOwned } from '../packages/databases.ts';
 import { architectureWords } from './architecture.ts';
 import { type Difference, differ, type Kind, type Side } from './difference.ts';
 import type { FileFacts } from './file-system.ts';
@@ -7,11 +8,20 @@ import { ignoredAcrossPlatforms, ignoredAlways, isIgnored } from './ignored.ts';
 export interface FileComparison {
   /** Files of each column that were compared, and those that were not (see ignored.ts). */
   counts: { column: string; compared: number; ignored: number }[];
-  /** Files that only some columns have. A folder of which everything is so is listed as one, with how many files are in it. */
-  notEverywhere: { columns: string[]; count: number; first: { path: string; within: number }[] }[];
+  /** Files that only some columns have, those that no package has put there first. */
+  notEverywhere: FilesOfSome[];
   /** Files of another size, which is as it should be for machine code. */
   otherSize: number;
   differences: Difference[];
+}
+
+export interface FilesOfSome {
+  columns: string[];
+  /** Whether packages have put them there; the packages are compared by themselves. */
+  ofPackages: boolean;
+  count: number;
+  /** The first of them. A folder of which everything is so is listed as one, with how many files are in it. */
+  first: { path: string; within: number }[];
 }
 
 const firstOnes = 20;
@@ -39,27 +49,28 @@ export function compareFiles(sides: Side[], kind: Kind): FileComparison {
     for (const table of tables) table.delete(path);
   }
   const neutral = tables.map((table, index) => neutralPaths(table, words[index] ?? same));
-  /** By the columns that have them, as their numbers: `0,2`. */
-  const missing = new Map<string, { columns: string[]; paths: string[] }>();
+  const some = new Map<string, Omit<FilesOfSome, 'count' | 'first'> & { paths: string[] }>();
   for (const path of new Set(neutral.flatMap((table) => [...table.keys()]))) {
-    const facts = neutral.map((table) => table.get(path));
-    const having = [...facts.keys()].filter((index) => facts[index] !== undefined);
-    if (having.length === sides.length) {
-      compare(path, facts);
+    const found = neutral.map((table) => table.get(path));
+    if (found.every((one) => one !== undefined)) {
+      compare(
+        path,
+        found.map(({ facts }) => facts),
+      );
       continue;
     }
-    const key = having.join();
-    const columns = sides.filter((_, index) => having.includes(index)).map(({ column }) => column);
-    const group = missing.get(key) ?? { columns, paths: [] };
+    const having = sides.filter((_, index) => found[index] !== undefined);
+    const columns = having.map(({ column }) => column);
+    const ofPackages = sides.some((side, index) => found[index] !== undefined && isOwned(side, found[index].path));
+    const key = JSON.stringify([ofPackages, columns]);
+    const group = some.get(key) ?? { columns, ofPackages, paths: [] };
     group.paths.push(path);
-    missing.set(key, group);
+    some.set(key, group);
   }
   differences.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const notEverywhere = [...missing.values()].map(({ columns, paths }) => ({
-    columns,
-    count: paths.length,
-    first: uppermost(paths).slice(0, firstOnes),
-  }));
+  const notEverywhere = [...some.values()]
+    .map(({ paths, ...group }) => ({ ...group, count: paths.length, first: uppermost(paths).slice(0, firstOnes) }))
+    .sort((a, b) => Number(a.ofPackages) - Number(b.ofPackages));
   return { counts, notEverywhere, otherSize, differences };
 }
 
@@ -85,12 +96,15 @@ function compareFacts(
   return facts.some((one) => one?.size === 0) && facts.some((one) => one?.size !== 0) ? { values: empty } : undefined;
 }
 
-/** Where two paths of one side become the same, the later keeps its own. */
-function neutralPaths(table: Map<string, FileFacts>, neutral: (text: string) => string): Map<string, FileFacts> {
-  const paths = new Map<string, FileFacts>();
+/** By their neutral names. Where two paths of one side become the same, the later keeps its own. */
+function neutralPaths(
+  table: Map<string, FileFacts>,
+  neutral: (text: string) => string,
+): Map<string, { path: string; facts: FileFacts }> {
+  const paths = new Map<string, { path: string; facts: FileFacts }>();
   for (const [path, facts] of table) {
     const name = neutral(path);
-    paths.set(paths.has(name) ? path : name, facts);
+    paths.set(paths.has(name) ? path : name, { path, facts });
   }
   return paths;
 }

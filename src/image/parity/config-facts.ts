@@ -38,7 +38,7 @@ const configSchema = z.looseObject({
       StopSignal: z.string().nullish(),
       Labels: z.record(z.string(), z.string()).nullish(),
       // Docker's own, https://github.com/moby/docker-image-spec
-      Healthcheck: z.unknown(),
+      Healthcheck: z.unknown().optional(),
     })
     .nullish(),
 });

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes the rpm databases here with rpm itself (Debian: rpm, db-util, sqlite3): make-rpm.sh [RPM-WITH-NDB]. Debian's rpm is built without
-# ndb, so that file is made by an rpm that was configured with --enable-ndb, where one is named. rpm-qa.txt is what rpm says of them.
+# ndb, so that file is made by an rpm that was configured with --enable-ndb, where one is named. rpm-qa.txt and
+# rpm-qal.txt are what rpm says of them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 ndb=${1:-}
@@ -15,7 +16,8 @@ package() { # name version release epoch architecture length-of-its-description
     [ "$5" != noarch ] || printf 'BuildArch: noarch\n'
     printf 'Summary: Made for a test\nLicense: MIT\n%%description\n'
     head -c "$6" /dev/zero | tr '\0' x | fold -w 70
-    printf '\n%%files\n'
+    printf '\n%%install\nmkdir -p %%{buildroot}/opt/%s\ntouch %%{buildroot}/opt/%s/run %%{buildroot}/opt/%s.conf\n' "$1" "$1" "$1"
+    printf '%%files\n/opt/%s\n/opt/%s.conf\n' "$1" "$1"
   } > "$1.spec"
   rpmbuild -bb --quiet --target "$5" --define "_topdir $work/top" "$1.spec" > log 2>&1 || { cat log; exit 1; }
 }
@@ -33,6 +35,7 @@ fill() { # rpm folder
 list() { "$@" -qa --qf '%{NAME} %{EVR} %{ARCH}\n' 2> /dev/null | sort; }
 fill rpm sqlite
 list rpm --dbpath "$work/sqlite" > rpm-qa.txt
+rpm --dbpath "$work/sqlite" -qal 2> /dev/null | sort > rpm-qal.txt
 sqlite3 sqlite/rpmdb.sqlite 'PRAGMA journal_mode = DELETE' > /dev/null
 
 # Debian's rpm reads Berkeley DB, but writes none: db_load does. A key is the header's number as the machine writes it, key 0 the last number.
@@ -57,4 +60,4 @@ if [ -n "$ndb" ]; then
   diff rpm-qa.txt <(list "$ndb" --dbpath "$work/ndb")
   gzip -9nc ndb/Packages.db > "$here/Packages.db.gz"
 fi
-cp rpm-qa.txt "$here"
+cp rpm-qa.txt rpm-qal.txt "$here"
