@@ -10,6 +10,8 @@ const eventSchema = z.looseObject({
   key: z.string().optional(),
   digest: z.string().optional(),
   outcome: z.string().optional(),
+  willRetry: z.boolean().optional(),
+  failure: z.unknown().optional(),
 });
 export type JournalEvent = z.infer<typeof eventSchema>;
 
@@ -53,6 +55,13 @@ function parseEvents(text: string): JournalEvent[] {
 /** Those that faults are timed by: how many lines of output there are depends on the engines' mood. */
 export function countEvents(events: JournalEvent[]): number {
   return events.filter(({ type }) => type !== 'task-output').length;
+}
+
+/** What went wrong and was not tried again, in the journal's words. */
+export function failuresIn({ events }: JournalFile): string[] {
+  return events.flatMap(({ type, task, failure, willRetry }) =>
+    type === 'task-failed' && !willRetry ? [`${task}: ${JSON.stringify(failure).slice(0, 600)}`] : [],
+  );
 }
 
 /** A build that was begun again though a journal says that it was finished. */

@@ -38,16 +38,16 @@ if (problem) {
     stopped = true;
     say('Stopping after this schedule.');
   });
-  const results: ScheduleResult[] = [];
+  const results: (ScheduleResult & { events: number })[] = [];
   let lab: FaultLab | undefined;
   try {
     lab = await openFaultLab({ subnet: Number(values.subnet), cli: values.cli, busybox: values.busybox });
     say(`An undisturbed run takes ${(lab.baseline.ms / 1000).toFixed(1)} s and has ${lab.baseline.events} events.`);
     for (const number of numbers) {
       if (stopped) break;
-      const result = await lab.perform(seed, number);
+      const result = { events: lab.baseline.events, ...(await lab.perform(seed, number)) };
       results.push(result);
-      appendFileSync(file, `${JSON.stringify({ events: lab.baseline.events, ...result })}\n`);
+      appendFileSync(file, `${JSON.stringify(result)}\n`);
       for (const line of progress(result)) say(line);
     }
   } finally {

@@ -21,7 +21,8 @@ export interface RunResult {
   mixed: UnitState[];
   /** How many of the units were new. */
   moved: number;
-  /** The end of what a failed run said. */
+  /** What a failed run's journal says went wrong, and the end of what it printed. */
+  failures?: string[];
   end?: string;
 }
 
@@ -69,7 +70,7 @@ export async function perform(rig: Rig, schedule: Schedule, cli: string): Promis
       faults: injected,
       mixed: states.filter(({ state }) => state === 'mixed'),
       moved: states.filter(({ state }) => state === 'new').length,
-      ...(ran.code === 0 ? {} : { end: ran.output.slice(-1500) }),
+      ...(ran.code === 0 ? {} : { failures: ran.failures, end: ran.output.slice(-1500) }),
     };
     runs.push(run);
     violations.push(...judge(rig, ran, run, states, away));

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { secretName } from './family.ts';
-import { countEvents, journalNames, readJournals } from './journals.ts';
+import { countEvents, failuresIn, journalNames, readJournals } from './journals.ts';
 import type { Rig } from './rig.ts';
 import type { Fault, Schedule } from './schedule.ts';
 
@@ -21,6 +21,8 @@ export interface Ran {
   /** Events of the journal, output aside, and all its lines. */
   events: number;
   lines: number;
+  /** What its journal says went wrong. */
+  failures: string[];
   /** It did not end by itself in its time. */
   hung: boolean;
   /** Of the process group: what a killed run leaves behind is in it. */
@@ -98,6 +100,7 @@ export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran>
     journal,
     events: file ? countEvents(file.events) : 0,
     lines: file?.lines ?? 0,
+    failures: file ? failuresIn(file) : [],
     hung,
     group,
     leftovers: await leftoversOf(rig, group, temporary),
@@ -112,9 +115,12 @@ function dieAt({ at, moment, count, group }: KillFault): Record<string, string> 
   };
 }
 
+/** Node's own cache of compiled modules is meant to stay. */
 async function leftoversOf(rig: Rig, group: number, before: Set<string>): Promise<string[]> {
   for (let tries = 0; tries < 20 && groupLives(group); tries += 1) await sleep(50);
-  const files = readdirSync(rig.temporary).flatMap((name) => (before.has(name) ? [] : [`the temporary file ${name}`]));
+  const files = readdirSync(rig.temporary).flatMap((name) =>
+    before.has(name) || name === 'node-compile-cache' ? [] : [`the temporary file ${name}`],
+  );
   return [...(groupLives(group) ? [`processes of group ${group}`] : []), ...files];
 }
 
