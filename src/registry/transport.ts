@@ -196,7 +196,7 @@ export function createTransport(options: TransportOptions): Transport {
           if (headers['retry-after'] === undefined) await options.clock.sleep(backoff(attempts, options.clock), signal);
           continue;
         }
-        const bytes = await readBeginning(data.body, 64 << 10, 10_000);
+        const bytes = await readBeginning(data.body, 64 << 10, Math.min(patience.body, 10_000));
         // Only the registry itself may say where its password goes: not the host that an upload or a redirect went to.
         const fromHome = url.origin === originOf(exchange.registry, options.plainHttp).origin;
         if (status === 401 && auth && logins === 0 && fromHome) {
