@@ -76,14 +76,14 @@ export const kinds: readonly Kind[] = ['splitbuild-kill', ...others];
 
 /**
  * `events` is how many events, output aside, the journal of an undisturbed run has. Every second schedule kills splitbuild at one of
- * them, the next one each time; those between go through the other kinds. `number` counts from 1.
+ * them, another one each time until all have been; those between go through the other kinds. `number` counts from 1.
  */
 export function makeSchedule(seed: number, number: number, events: number): Schedule {
   const random = createRandom(`${seed}/${number}`);
   const runs: Fault[][] = [];
   if (number % 2 === 0) {
     const sweep = number / 2 - 1;
-    const first: Fault[] = [kill(random, 1 + (sweep % events))];
+    const first: Fault[] = [kill(random, 1 + ((sweep * stride(events)) % events))];
     if (random.chance(0.3)) first.push(make(random, random.pick(others), events));
     runs.push(first);
     // What recovers from a kill may be killed as well.
@@ -104,6 +104,17 @@ export function makeSchedule(seed: number, number: number, events: number): Sche
     whenDown: random.chance(0.5) ? 'reset' : 502,
     runs,
   };
+}
+
+/** The golden section of them, or the next number that leads through all: few schedules are spread over the whole run as well. */
+function stride(events: number): number {
+  let step = Math.max(1, Math.round(events * 0.618));
+  while (gcd(step, events) !== 1) step += 1;
+  return step;
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
 }
 
 function kill(random: Random, at: number): Extract<Action, { kind: 'splitbuild-kill' }> & Fault {

@@ -1,0 +1,169 @@
+// One simulated schedule: an old release, then a new one through troubles, and what must hold afterwards.
+import { isIndexType } from '../../src/image/oci.ts';
+import { verifyIndex } from '../../src/image/verify.ts';
+import type { Event } from '../../src/run/event.ts';
+import { parseJournal, replayHistory } from '../../src/run/journal.ts';
+import { readRecord } from '../../src/run/transaction.ts';
+import { architectures, images, platforms, repositoryOf, tag, tags } from './family.ts';
+import { createRandom, type Random } from './random.ts';
+import { createWorld, type EndedRun, noTrouble, type Policies, type Trouble, type World } from './simulated-world.ts';
+
+export interface SimulatedResult {
+  number: number;
+  /** What does not hold; empty is good. */
+  violations: string[];
+  injected: Map<string, number>;
+  runs: number;
+}
+
+/** More than a run of the family has, so that every event is the last of some run. */
+const events = 120;
+
+export async function simulateSchedule(seed: string, number: number): Promise<SimulatedResult> {
+  const random = createRandom(`${seed}/simulated/${number}`);
+  const policies: Policies = {
+    publish: random.pick(['image', 'family']),
+    failedPlatform: random.chance(0.2) ? 'carry' : 'hold',
+    tested: new Set(images.filter(() => random.chance(0.2))),
+    gated: random.chance(0.3),
+  };
+  const world = createWorld(`${seed}/${number}`, policies);
+  const violations: string[] = [];
+  const injected = new Map<string, number>();
+  const old = await world.run(1, noTrouble);
+  if (old.outcome !== 'done') return { number, violations: [`the first release: ${old.outcome}`], injected, runs: 1 };
+  const before = state(world);
+  const troubles = [
+    makeTrouble(random, 1 + (number % events)),
+    ...(random.chance(0.5) ? [makeTrouble(random, undefined)] : []),
+  ];
+  let runs = 1;
+  let last: EndedRun = old;
+  for (const trouble of troubles) {
+    last = await world.run(2, trouble);
+    runs += 1;
+    for (const [kind, count] of last.injected) injected.set(kind, (injected.get(kind) ?? 0) + count);
+    if (last.outcome !== 'killed' && !last.injected.has('disk-full') && !last.injected.has('rival')) {
+      violations.push(
+        ...mixed(world, policies, before, last).map((what) => `after a run that ${last.outcome}: ${what}`),
+      );
+    }
+  }
+  for (let tries = 0; tries < 3; tries += 1) {
+    last = await world.run(2, noTrouble);
+    runs += 1;
+    if (last.outcome === 'done') break;
+  }
+  if (last.outcome !== 'done') violations.push(`a run without troubles ended as ${last.outcome}: ${reason(last)}`);
+  violations.push(...(await verifyAll(world, before)), ...repeated(world));
+  return { number, violations: [...new Set(violations)], injected, runs };
+}
+
+function makeTrouble(random: Random, dieAt: number | undefined): Trouble {
+  const build = (): string =>
+    `${random.pick(images as ['base', ...string[]])} ${random.pick(architectures as ['amd64', ...string[]])}`;
+  const from = random.whole(0, 60_000);
+  return {
+    ...(dieAt !== undefined && random.chance(0.6) ? { dieAt } : {}),
+    ...(random.chance(0.1) ? { interruptAt: random.whole(1, events) } : {}),
+    ...(random.chance(0.1) ? { fullAt: random.whole(1, events) } : {}),
+    ...(random.chance(0.4)
+      ? {
+          registry: {
+            chance: random.pick([0.02, 0.1, 0.4, 1]),
+            kinds: [random.pick(['before', 'after', 'silence', 'slow']), random.pick(['before', 'after', 'slow'])],
+            from,
+            to: from + random.whole(1000, 40_000),
+          },
+        }
+      : {}),
+    engines: random.chance(0.4)
+      ? [1, 2].map(() => {
+          const begin = random.whole(0, 60_000);
+          const host = random.pick(['one', 'two', 'three']);
+          return { host, from: begin, to: begin + random.whole(1000, 90_000), state: random.pick(['dead', 'frozen']) };
+        })
+      : [],
+    failing: new Set(random.chance(0.1) ? [build()] : []),
+    untested: new Set(random.chance(0.1) ? [random.pick(images as ['base', ...string[]])] : []),
+    gateSaysNo: random.chance(0.03),
+    ...(random.chance(0.08)
+      ? { rival: { image: random.pick(images as ['base', ...string[]]), at: random.whole(0, 90_000) } }
+      : {}),
+  };
+}
+
+type State = Map<string, string | undefined>;
+
+function state(world: World): State {
+  return new Map(
+    images.flatMap((image) =>
+      tags.map((name): [string, string | undefined] => [
+        `${repositoryOf(image)}:${name}`,
+        world.registry.tags(repositoryOf(image)).get(name),
+      ]),
+    ),
+  );
+}
+
+/** Units of which some tags are old and others new, though nothing of the last run's is still to be finished. */
+function mixed(world: World, policies: Policies, before: State, { events: own }: EndedRun): string[] {
+  if (replayHistory(world.journals, 'faults').open.length > 0) return [];
+  const now = state(world);
+  const carried = policies.failedPlatform === 'carry' && own.some(({ type }) => type === 'task-failed');
+  const units = policies.publish === 'family' ? [images] : images.map((image) => [image]);
+  return units.flatMap((unit) => {
+    const names = unit.flatMap((image) => (carried ? [tag] : tags).map((name) => `${repositoryOf(image)}:${name}`));
+    const fresh = names.filter((name) => now.get(name) !== before.get(name));
+    return fresh.length === 0 || fresh.length === names.length
+      ? []
+      : [`${unit.join(' ')} is half published: ${fresh.join(', ')}`];
+  });
+}
+
+async function verifyAll(world: World, before: State): Promise<string[]> {
+  const client = world.registry.client();
+  const never = new AbortController().signal;
+  const now = state(world);
+  const problems: string[] = [];
+  for (const [name, digest] of now) if (digest === before.get(name)) problems.push(`${name} is still old`);
+  for (const image of images) {
+    const repository = repositoryOf(image);
+    const reference = { registry: 'registry.example:5000', repository, tag };
+    const whole = await verifyIndex(client, reference, platforms, never);
+    if (!whole.ok) {
+      problems.push(`${image} does not verify: ${JSON.stringify(whole.failure)}`);
+      continue;
+    }
+    for (const { platform, digest } of whole.value.platforms) {
+      const archTag = now.get(`${repository}:${tag}-${platform.architecture}`);
+      if (archTag !== digest)
+        problems.push(`${image}: the arch tag of ${platform.architecture} is not what the index has`);
+    }
+    const world_ = { registry: client, registryAddress: 'registry.example:5000' };
+    const record = await readRecord(repository, tag, world_, never);
+    const to = record.ok ? record.value?.moves.find((move) => move.tag === tag)?.to : undefined;
+    if (to?.digest !== whole.value.digest || !isIndexType(to.mediaType))
+      problems.push(`${image}: the record is of another publication`);
+  }
+  return problems;
+}
+
+/** Builds that were begun again after they had been finished, by the word of all journals. */
+function repeated(world: World): string[] {
+  const finished = new Set<string>();
+  const problems: string[] = [];
+  for (const event of world.journals.flatMap((text): Event[] => parseJournal(text))) {
+    if (!('key' in event) || event.key === undefined) continue;
+    const what = `${event.task} ${event.key}`;
+    if (event.type === 'task-started' && finished.has(what)) problems.push(`${event.task} was built again`);
+    if (event.type === 'task-finished') finished.add(what);
+  }
+  return problems;
+}
+
+function reason({ events: all }: EndedRun): string {
+  return all
+    .flatMap((event) => (event.type === 'task-failed' ? [`${event.task}: ${JSON.stringify(event.failure)}`] : []))
+    .join('; ');
+}

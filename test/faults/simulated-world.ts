@@ -1,0 +1,368 @@
+// The world of a simulated schedule: three hosts with simulated engines, a registry in memory, one clock for all, and journals that
+// outlive the processes which write them. What runs in it is the executor itself.
+
+import { createSimulatedEngine, type SimulatedEngine } from '../../src/engine/simulated.ts';
+import { type Failure, fail, ok, type Result } from '../../src/failure.ts';
+import { assembleFleet, type Fleet } from '../../src/fleet/fleet.ts';
+import { usualHealth } from '../../src/fleet/health.ts';
+import { sha256 } from '../../src/image/digest.ts';
+import type { Plan, Task } from '../../src/plan/plan.ts';
+import {
+  createSimulatedRegistry,
+  type Fault,
+  type Operation,
+  type SimulatedRegistry,
+} from '../../src/registry/simulated.ts';
+import type { BuildInputs } from '../../src/run/build-inputs.ts';
+import type { RunContext } from '../../src/run/context.ts';
+import type { Event } from '../../src/run/event.ts';
+import { execute, type Outcome } from '../../src/run/execute.ts';
+import { replayHistory } from '../../src/run/journal.ts';
+import { createVirtualClock, type VirtualClock } from '../../src/virtual-clock.ts';
+import { images, parents, platforms, repositoryOf, tag } from './family.ts';
+import { createRandom } from './random.ts';
+
+export interface Policies {
+  publish: Plan['publish'];
+  failedPlatform: Plan['failedPlatform'];
+  /** Images whose platforms are tested. */
+  tested: ReadonlySet<string>;
+  gated: boolean;
+}
+
+/** What goes wrong in one run. Times are ms after its beginning. */
+export interface Trouble {
+  /** The process dies as it writes this event (from 1). */
+  dieAt?: number;
+  /** The user interrupts at this event. */
+  interruptAt?: number;
+  /** The disk is full from this event on. */
+  fullAt?: number;
+  /** Of the registry's requests, how often each goes wrong. */
+  registry?: { chance: number; kinds: ('before' | 'after' | 'silence' | 'slow')[]; from: number; to: number };
+  engines: { host: string; from: number; to: number; state: 'dead' | 'frozen' }[];
+  /** Builds that really fail, by task. */
+  failing: ReadonlySet<string>;
+  /** Tests that say no, by image. */
+  untested: ReadonlySet<string>;
+  gateSaysNo: boolean;
+  /** Somebody else moves the tag of this image at that time. */
+  rival?: { image: string; at: number };
+}
+
+export interface EndedRun {
+  outcome: Outcome | 'killed';
+  events: Event[];
+  /** Faults that really befell it, by kind. */
+  injected: Map<string, number>;
+}
+
+export interface World {
+  registry: SimulatedRegistry;
+  clock: VirtualClock;
+  /** Texts of the journals, oldest first. */
+  journals: string[];
+  /** Builds that an engine did to their end, by what they were of. */
+  buildsDone: Map<string, number>;
+  run(version: number, trouble: Trouble): Promise<EndedRun>;
+}
+
+const registryAddress = 'registry.example:5000';
+const hosts = ['one', 'two', 'three'];
+
+export const noTrouble: Trouble = { engines: [], failing: new Set(), untested: new Set(), gateSaysNo: false };
+
+export function createWorld(seed: string, policies: Policies): World {
+  const random = createRandom(`${seed}/world`);
+  const clock = createVirtualClock(Date.parse('2026-01-01T00:00:00Z'), random.next);
+  const registry = createSimulatedRegistry({ keepsTags: random.chance(0.5) });
+  const plan = planOf(policies);
+  const journals: string[] = [];
+  const buildsDone = new Map<string, number>();
+
+  async function run(version: number, trouble: Trouble): Promise<EndedRun> {
+    const number = journals.length;
+    const id = `run${String(number).padStart(3, '0')}`;
+    const injected = new Map<string, number>();
+    const inject = (kind: string): void => void injected.set(kind, (injected.get(kind) ?? 0) + 1);
+    const begun = clock.now();
+    const events: Event[] = [];
+    const stop = new AbortController();
+    let dead = false;
+    journals.push('');
+
+    /** Everything outside of a dead process stands still for it. */
+    const alive = <T>(value: Promise<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        if (dead) return;
+        value.then(
+          (done) => !dead && resolve(done),
+          (error: unknown) => !dead && reject(error),
+        );
+      });
+    let die: () => void = () => undefined;
+    const killed = new Promise<'killed'>((resolve) => {
+      die = () => {
+        dead = true;
+        resolve('killed');
+      };
+    });
+
+    const emit = (event: Event): void => {
+      if (dead) return;
+      const full = trouble.fullAt !== undefined && events.length + 1 >= trouble.fullAt;
+      events.push(event);
+      if (full) {
+        if (!stop.signal.aborted) inject('disk-full');
+        stop.abort();
+      } else journals[number] += `${JSON.stringify(event)}\n`;
+      if (events.length === trouble.interruptAt) {
+        inject('interrupt');
+        stop.abort();
+      }
+      if (events.length === trouble.dieAt) {
+        inject('kill');
+        // What was being written may be torn.
+        if (random.chance(0.2)) journals[number] = (journals[number] ?? '').slice(0, -random.whole(1, 30));
+        die();
+      }
+    };
+
+    const meet = async (operation: Operation): Promise<Fault> => {
+      const { registry: sick } = trouble;
+      const since = clock.now() - begun;
+      if (!sick || since < sick.from || since > sick.to || !random.chance(sick.chance)) return undefined;
+      const kind = random.pick(sick.kinds as ['before', ...'before'[]]) as 'before' | 'after' | 'silence' | 'slow';
+      inject(`registry-${kind}`);
+      if (kind === 'slow') {
+        await clock.sleep(random.whole(10, 3000), stop.signal);
+        return undefined;
+      }
+      // A client gives up on a silent registry: what it then says is what a broken connection is.
+      if (kind === 'silence') await clock.sleep(30_000, stop.signal);
+      return { when: kind === 'after' && operation !== 'get' ? 'after' : 'before', failure: passing(operation) };
+    };
+
+    const engines = new Map(hosts.map((name) => [name, createHost(name, version, trouble, meet, inject)]));
+    const fleet = await assembleFleet(
+      hosts.map((name) => ({
+        name,
+        endpoint: `sim://${name}`,
+        open: async (signal: AbortSignal) => {
+          const engine = engines.get(name);
+          if (!engine) throw new Error(name);
+          const info = await engine.probe(signal);
+          if (!info.ok) return info;
+          const builder = {
+            name,
+            endpoint: `sim://${name}`,
+            engine,
+            info: info.value,
+            native: platforms,
+            emulated: [],
+            slots: 2,
+            registryAddress,
+          };
+          return ok({ builder, close: async () => undefined });
+        },
+      })),
+      plan.tasks.flatMap((task) => (task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }])),
+      { clock, health: usualHealth },
+      stop.signal,
+    );
+    if (!fleet.ok) throw new Error(JSON.stringify(fleet.failure));
+    const schedule = [...plagueEngines(trouble, engines, inject), meddle(trouble, id, inject)];
+    const context: RunContext = {
+      ...{ id, shared: false, registryAddress, plainHttp: true, embedded: false, force: false },
+      registry: guard(registry.client(meet), alive),
+      fleet: guardFleet(fleet.value, alive),
+      emit,
+      clock: { ...clock, sleep: (ms, signal) => alive(clock.sleep(ms, signal)) },
+      env: {},
+      readInputs: async (task) => alive(Promise.resolve(ok(inputsOf(task.image, version)))),
+      audit: async () => alive(Promise.resolve(ok([]))),
+      runGate: async () =>
+        alive(Promise.resolve(trouble.gateSaysNo ? fail(refusal('the gate says no')) : ok(undefined))),
+    };
+    const history = replayHistory(journals.slice(0, number), plan.family);
+    const outcome = await clock.run(
+      Promise.race([execute(plan, context, history, stop.signal, { publish: true, build: true }), killed]),
+    );
+    stop.abort();
+    dead = true;
+    clock.forget();
+    void Promise.allSettled(schedule);
+    return { outcome, events, injected };
+  }
+
+  function createHost(
+    name: string,
+    version: number,
+    trouble: Trouble,
+    meet: (operation: Operation) => Promise<Fault>,
+    inject: (kind: string) => void,
+  ): SimulatedEngine {
+    return createSimulatedEngine({
+      name,
+      machine: { os: 'linux', architecture: 'amd64' },
+      cpus: 2,
+      clock,
+      registry: registry.client(meet),
+      onBuild({ dockerfile, platform, reference }) {
+        const what = `${/faults\/(\w+):/.exec(reference ?? '')?.[1]} ${platform.architecture} ${version}`;
+        const failing = trouble.failing.has(`${what.split(' ')[0]} ${platform.architecture}`);
+        if (failing) inject('build-fails');
+        else
+          buildsDone.set(
+            sha256(dockerfile + platform.architecture),
+            (buildsDone.get(sha256(dockerfile + platform.architecture)) ?? 0) + 1,
+          );
+        return {
+          durationMs: 2000 + random.whole(0, 20_000),
+          ...(failing ? { failure: { kind: 'build', exitCode: 1, log: [], message: `${what} fails` } } : {}),
+        };
+      },
+      onRun({ reference }) {
+        const image = /faults\/(\w+)@/.exec(reference)?.[1] ?? '';
+        if (!trouble.untested.has(image)) return undefined;
+        inject('test-fails');
+        return refusal(`${image} does not pass`);
+      },
+    });
+  }
+
+  function plagueEngines(
+    trouble: Trouble,
+    engines: Map<string, SimulatedEngine>,
+    inject: (kind: string) => void,
+  ): Promise<void>[] {
+    const never = new AbortController().signal;
+    return trouble.engines.map(async ({ host, from, to, state }) => {
+      await clock.sleep(from, never);
+      engines.get(host)?.become(state);
+      inject(`engine-${state}`);
+      await clock.sleep(to - from, never);
+      engines.get(host)?.become('well');
+    });
+  }
+
+  /** Somebody else publishes: the tag of an image points at something of theirs. */
+  async function meddle({ rival }: Trouble, run: string, inject: (kind: string) => void): Promise<void> {
+    if (!rival) return;
+    const never = new AbortController().signal;
+    await clock.sleep(rival.at, never);
+    const client = registry.client();
+    const repository = { registry: registryAddress, repository: repositoryOf(rival.image) };
+    const bytes = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [],
+        annotations: { by: run },
+      }),
+    );
+    await client.putManifest({ ...repository, tag }, bytes, 'application/vnd.oci.image.index.v1+json', never);
+    inject('rival');
+  }
+
+  return { registry, clock, journals, buildsDone, run };
+}
+
+function passing(operation: Operation): Failure {
+  return { kind: 'registry', transient: true, status: 503, message: `${operation}: 503 Service Unavailable` };
+}
+
+function refusal(message: string): Failure {
+  return { kind: 'check', exitCode: 1, log: [], message };
+}
+
+function guard<T extends object>(target: T, alive: <V>(value: Promise<V>) => Promise<V>): T {
+  return new Proxy(target, {
+    get(of, key, receiver) {
+      const value: unknown = Reflect.get(of, key, receiver);
+      return typeof value === 'function'
+        ? (...args: unknown[]) => alive(Promise.resolve(value.apply(of, args)))
+        : value;
+    },
+  });
+}
+
+function guardFleet(fleet: Fleet, alive: <V>(value: Promise<V>) => Promise<V>): Fleet {
+  return {
+    ...fleet,
+    acquire: async (...args) => {
+      const lease: Result<Awaited<ReturnType<Fleet['acquire']>> extends Result<infer L> ? L : never> = await alive(
+        fleet.acquire(...args),
+      );
+      if (!lease.ok) return lease;
+      const { builder } = lease.value;
+      return ok({
+        ...lease.value,
+        builder: { ...builder, engine: guard(builder.engine, alive) },
+        release: (suspect) => alive(lease.value.release(suspect)),
+      });
+    },
+  };
+}
+
+function inputsOf(image: string, version: number): BuildInputs {
+  const parent = parents[image];
+  const from = parent ? `FROM ${repositoryOf(parent)}:${tag}` : 'FROM scratch';
+  return {
+    dockerfile: `${from}\nCOPY ${image} /${image}\n`,
+    ignore: undefined,
+    context: sha256(`${image} ${version}`),
+  };
+}
+
+function planOf({ publish, failedPlatform, tested, gated }: Policies): Plan {
+  const tasks = images.flatMap((image): Task[] => {
+    const parent = parents[image];
+    const repository = repositoryOf(image);
+    const reference = parent ? `${repositoryOf(parent)}:${tag}` : '';
+    const builds = platforms.map((platform) => {
+      const id = (name: string): string => `build ${name} ${platform.os}/${platform.architecture}`;
+      return {
+        kind: 'build' as const,
+        id: id(image),
+        ...{
+          image,
+          platform,
+          repository,
+          mode: 'native' as const,
+          context: '/',
+          dockerfile: '/Dockerfile',
+          args: {},
+          secrets: [],
+        },
+        upstreams: parent ? [{ task: id(parent), reference, range: { start: 5, end: 5 + reference.length } }] : [],
+        needs: parent ? [id(parent)] : [],
+      };
+    });
+    const tests = tested.has(image)
+      ? builds.map((build) => ({
+          kind: 'test' as const,
+          id: build.id.replace('build', 'test'),
+          ...{
+            image,
+            platform: build.platform,
+            mode: build.mode,
+            repository,
+            build: build.id,
+            commands: ['true'],
+            needs: [build.id],
+          },
+        }))
+      : [];
+    const publishing: Task = {
+      kind: 'publish',
+      id: `publish ${image}`,
+      ...{ image, repository, tags: [tag], audit: { mode: 'stop', allow: [] } },
+      builds: builds.map(({ id, platform }) => ({ task: id, platform, archTags: [`${tag}-${platform.architecture}`] })),
+      needs: [...builds, ...tests].map(({ id }) => id),
+    };
+    return [...builds, ...tests, publishing];
+  });
+  const gates = gated ? [{ name: 'gate', run: 'true' }] : [];
+  return { version: 1, family: 'faults', publish, failedPlatform, gates, tasks };
+}
