@@ -236,17 +236,23 @@ function problem(code: string, message: string, location: Location | undefined, 
 }
 
 function locator(text: string, file: string): (range: { start: number; end: number }) => Location {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return ({ start, end }) => {
-    const lineStart = text.lastIndexOf('\n', start - 1) + 1;
-    const next = text.indexOf('\n', start);
-    const lineEnd = next < 0 ? text.length : next;
-    const line = text.slice(0, lineStart).split('\n').length;
-    const endColumn = Math.min(end, lineEnd) - lineStart + 1;
+    // The last line that begins at or before the place.
+    let [low, high] = [0, starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= start) low = middle;
+      else high = middle - 1;
+    }
+    const lineStart = starts[low] ?? 0;
+    const lineEnd = (starts[low + 1] ?? text.length + 1) - 1;
     return {
       file,
-      line,
+      line: low + 1,
       column: start - lineStart + 1,
-      endColumn,
+      endColumn: Math.min(end, lineEnd) - lineStart + 1,
       text: text.slice(lineStart, lineEnd).replace(/\r$/, ''),
     };
   };

@@ -1,5 +1,6 @@
 // The little shell that a Dockerfile's words are written in: quotes, escapes and `${X…}`, by BuildKit's rules
 // (frontend/dockerfile/shell). Also splits a line into words, which is how BuildKit finds heredocs.
+import { PatternError, replace, trim } from './shell-pattern.ts';
 
 export interface LexerOptions {
   /** `\`, or what `# escape=` says. */
@@ -23,6 +24,9 @@ export interface Lexed {
   missing: string[];
 }
 
+/** `${a:-${b:-…}}` in each other: nobody writes more, and each takes room on the stack. */
+const maxDepth = 100;
+
 /** What BuildKit would say: a quote that isn't closed, a bad substitution, `${X:?message}`. */
 class LexError extends Error {}
 
@@ -33,7 +37,7 @@ export function lex(text: string, options: LexerOptions): { ok: true; value: Lex
     const { value, words } = lexer.until(undefined, options.keepEscapes ?? false, false);
     return { ok: true, value: { value, words, used: [...lexer.used], missing: [...lexer.missing] } };
   } catch (error) {
-    if (error instanceof LexError) return { ok: false, message: error.message };
+    if (error instanceof LexError || error instanceof PatternError) return { ok: false, message: error.message };
     throw error;
   }
 }
@@ -42,6 +46,7 @@ class Lexer {
   readonly used = new Set<string>();
   readonly missing = new Set<string>();
   private at = 0;
+  private depth = 0;
   private readonly text: string[];
   private readonly options: LexerOptions;
 
@@ -55,6 +60,7 @@ class Lexer {
    * and those that quotes make literal are doubled.
    */
   until(stop: string | undefined, keepEscapes: boolean, pattern: boolean): { value: string; words: string[] } {
+    if (++this.depth > maxDepth) throw new LexError('variables are nested too deeply');
     const words: string[] = [];
     let value = '';
     let word = '';
@@ -75,6 +81,7 @@ class Lexer {
     for (let char = this.peek(); char !== undefined; char = this.peek()) {
       if (char === stop) {
         this.at++;
+        this.depth--;
         return { value, words };
       }
       if (char === "'") literal(this.singleQuoted(pattern));
@@ -204,14 +211,7 @@ class Lexer {
     const { value: replacement } = this.until('}', true, false);
     const value = this.get(name);
     if (value === undefined && this.options.keepUnset) return `\${${name}/${pattern}/${replacement}}`;
-    let end = -1;
-    return (value ?? '').replace(glob(pattern, true, all ? 'gsu' : 'su'), (match: string, ...rest) => {
-      const start = Number(rest.find((part) => typeof part === 'number'));
-      // Go's regexp doesn't match nothing right behind a match; JavaScript's does.
-      if (match === '' && start === end) return '';
-      end = start + match.length;
-      return replacement;
-    });
+    return replace(value ?? '', pattern, replacement, all);
   }
 
   private name(): string {
@@ -236,37 +236,4 @@ class Lexer {
     if (value === undefined) this.missing.add(name);
     return value;
   }
-}
-
-/** `${X#p}`, `${X##p}`, `${X%p}`, `${X%%p}`: a doubled sign takes as much as it can away. */
-function trim(value: string, operand: string, fromEnd: boolean): string {
-  const greedy = operand.startsWith(fromEnd ? '%' : '#');
-  const pattern = greedy ? operand.slice(1) : operand;
-  if (!fromEnd) return value.replace(glob(pattern, greedy, 'su', '^'), '');
-  // The longest suffix starts leftmost; the shortest is the last start that a match reaches the end from.
-  const suffix = glob(pattern, greedy, 'su', '^', '$');
-  const points = [...value];
-  const starts = points.map((_, index) => index).concat(points.length);
-  const start = (greedy ? starts : starts.reverse()).find((index) => suffix.test(points.slice(index).join('')));
-  return start === undefined ? value : points.slice(0, start).join('');
-}
-
-/** A shell pattern (`*`, `?`, escapes) as a regular expression; there are no character classes. */
-function glob(pattern: string, greedy: boolean, flags: string, before = '', after = ''): RegExp {
-  let source = '';
-  const points = [...pattern];
-  for (let index = 0; index < points.length; index++) {
-    let char = points[index] ?? '';
-    if (char === '*') source += greedy ? '.*' : '.*?';
-    else if (char === '?') source += '.';
-    else {
-      if (char === '\\') {
-        const next = points[++index];
-        if (next === undefined || !'*?\\}/'.includes(next)) throw new LexError(`invalid escape '\\${next ?? ''}'`);
-        char = next;
-      }
-      source += /[\\^$.*+?()[\]{}|/]/.test(char) ? `\\${char}` : char;
-    }
-  }
-  return new RegExp(before + source + after, flags);
 }
