@@ -149,11 +149,12 @@ async function verifyAll(world: World, before: State): Promise<string[]> {
   return problems;
 }
 
-/** Builds that were begun again after they had been finished, by the word of all journals. */
+/** Builds that were begun again after they had been finished, by the word of all journals since the last complete run. */
 function repeated(world: World): string[] {
   const finished = new Set<string>();
   const problems: string[] = [];
   for (const event of world.journals.flatMap((text): Event[] => parseJournal(text))) {
+    if (event.type === 'run-finished' && event.outcome === 'done') finished.clear();
     if (!('key' in event) || event.key === undefined) continue;
     const what = `${event.task} ${event.key}`;
     if (event.type === 'task-started' && finished.has(what)) problems.push(`${event.task} was built again`);

@@ -144,7 +144,7 @@ export function createWorld(seed: string, policies: Policies): World {
     };
 
     const engines = new Map(hosts.map((name) => [name, createHost(name, version, trouble, meet, inject)]));
-    const fleet = await assembleFleet(
+    const opening = assembleFleet(
       hosts.map((name) => ({
         name,
         endpoint: `sim://${name}`,
@@ -170,6 +170,7 @@ export function createWorld(seed: string, policies: Policies): World {
       { clock, health: usualHealth },
       stop.signal,
     );
+    const fleet = await clock.run(opening);
     if (!fleet.ok) throw new Error(JSON.stringify(fleet.failure));
     const schedule = [...plagueEngines(trouble, engines, inject), meddle(trouble, id, inject)];
     const context: RunContext = {
@@ -307,7 +308,7 @@ function guardFleet(fleet: Fleet, alive: <V>(value: Promise<V>) => Promise<V>): 
 
 function inputsOf(image: string, version: number): BuildInputs {
   const parent = parents[image];
-  const from = parent ? `FROM ${repositoryOf(parent)}:${tag}` : 'FROM scratch';
+  const from = parent ? `FROM ${repositoryOf(parent)}:${tag}` : `FROM scratch\nCOPY ${version} /`;
   return {
     dockerfile: `${from}\nCOPY ${image} /${image}\n`,
     ignore: undefined,
