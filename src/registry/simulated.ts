@@ -4,6 +4,7 @@ import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { type Descriptor, type Digest, isIndexType } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
+import { isIndex, isManifest } from '../image/store.ts';
 import type { ReadManifest, RegistryClient, Repository } from './client.ts';
 import { parseManifest } from './manifest.ts';
 
@@ -51,19 +52,21 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
     const known = repositoryOf(reference.repository);
     const parsed = parseManifest(bytes, mediaType, where);
     if (!parsed.ok) return parsed;
-    const { content } = parsed.value;
-    const missing =
-      'manifests' in content
-        ? content.manifests.find((child) => !known.manifests.has(child.digest))
-        : [content.config, ...content.layers].find((blob) => !known.blobs.has(blob.digest));
+    const digest = sha256(bytes);
+    const descriptor = { mediaType, digest, size: bytes.length };
+    const stored: ReadManifest = { descriptor, bytes, content: parsed.value.content };
+    const missing = isIndex(stored)
+      ? stored.content.manifests.find((child) => !known.manifests.has(child.digest))
+      : isManifest(stored)
+        ? [stored.content.config, ...stored.content.layers].find((blob) => !known.blobs.has(blob.digest))
+        : undefined;
     if (missing) {
       const code = isIndexType(mediaType) ? 'MANIFEST_UNKNOWN' : 'MANIFEST_BLOB_UNKNOWN';
       return refuse(400, code, `${missing.digest} is not there`, where);
     }
-    const digest = sha256(bytes);
     known.manifests.set(digest, { bytes, mediaType });
     if (reference.tag !== undefined) known.tags.set(reference.tag, digest);
-    return ok({ mediaType, digest, size: bytes.length });
+    return ok(descriptor);
   }
 
   function remove({ repository, tag, digest, ...rest }: Reference): Result<void> {

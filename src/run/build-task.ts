@@ -57,18 +57,8 @@ export async function runBuild(
 ): Promise<Result<Built>> {
   const { task } = prepared;
   const { builder } = lease;
-  const secrets: Record<string, string> = {};
-  for (const name of task.secrets) {
-    const value = secretValue(name, run.env);
-    if (value === undefined) {
-      return fail({
-        kind: 'usage',
-        message: `secret '${name}' of image '${task.image}' has no value`,
-        help: `set the environment variable ${name}`,
-      });
-    }
-    secrets[name] = value;
-  }
+  const secrets = secretsOf(task, run.env);
+  if (!secrets.ok) return secrets;
   const stagedTag = stagedTagOf(task, run.id);
   const name = `${builder.registryAddress}/${task.repository}:${stagedTag}`;
   const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
@@ -81,7 +71,7 @@ export async function runBuild(
         platform: task.platform,
         ...(task.target ? { target: task.target } : {}),
         args: task.args,
-        secrets,
+        secrets: secrets.value,
         reference: name,
         plainHttp: run.plainHttp,
       },
@@ -91,23 +81,8 @@ export async function runBuild(
     return built.ok ? builder.engine.push(name, { plainHttp: run.plainHttp }, onLine, both) : built;
   });
   if (!made.ok) return made;
-  const child = await readStaged(task, stagedTag, run, signal);
+  const child = await readNewlyStaged(task, stagedTag, run, signal);
   if (!child.ok) return child;
-  const given: string[] = [];
-  for (const part of [child.value.descriptor, ...child.value.attestations]) {
-    const repository = { registry: run.registryAddress, repository: task.repository };
-    const places = await secretsIn(run.registry, repository, part, Object.values(secrets), signal);
-    if (!places.ok) return places;
-    given.push(...places.value);
-  }
-  if (given.length > 0) {
-    return fail({
-      kind: 'verification',
-      message: `the image holds the value of a secret, and whoever has it can read it: ${given.join(', ')}`,
-      where: `${task.repository}:${stagedTag}`,
-      help: `it is not published; read the secret in the Dockerfile with RUN --mount=type=secret, where nothing writes it down`,
-    });
-  }
   return ok({
     child: child.value,
     stagedTag,
@@ -134,6 +109,48 @@ export function readStaged(
   signal: AbortSignal,
 ): Promise<Result<Child>> {
   return readPlatformImage(run.registry, { registry: run.registryAddress, repository, tag }, platform, signal);
+}
+
+/** The same, of what no journal says yet that it was looked through for secrets. */
+export async function readNewlyStaged(
+  task: BuildTask,
+  tag: string,
+  run: Pick<RunContext, 'registry' | 'registryAddress' | 'env'>,
+  signal: AbortSignal,
+): Promise<Result<Child>> {
+  const child = await readStaged(task, tag, run, signal);
+  if (!child.ok) return child;
+  const values = task.secrets.flatMap((name) => secretValue(name, run.env) ?? []);
+  const given: string[] = [];
+  for (const part of [child.value.descriptor, ...child.value.attestations]) {
+    const repository = { registry: run.registryAddress, repository: task.repository };
+    const places = await secretsIn(run.registry, repository, part, values, signal);
+    if (!places.ok) return places;
+    given.push(...places.value);
+  }
+  if (given.length === 0) return child;
+  return fail({
+    kind: 'verification',
+    message: `the image holds the value of a secret, and whoever has it can read it: ${given.join(', ')}`,
+    where: `${task.repository}:${tag}`,
+    help: 'it is not published; read the secret in the Dockerfile with RUN --mount=type=secret, where nothing writes it down',
+  });
+}
+
+function secretsOf(task: BuildTask, env: RunContext['env']): Result<Record<string, string>> {
+  const secrets: Record<string, string> = {};
+  for (const name of task.secrets) {
+    const value = secretValue(name, env);
+    if (value === undefined) {
+      return fail({
+        kind: 'usage',
+        message: `secret '${name}' of image '${task.image}' has no value`,
+        help: `set the environment variable ${name}`,
+      });
+    }
+    secrets[name] = value;
+  }
+  return ok(secrets);
 }
 
 /** Tag under which a run keeps the image of a platform until it is published. */

@@ -1,10 +1,10 @@
 // Builds and tests of a run: what is there already is taken, the rest is built on a builder, elsewhere or later where that fails.
 import type { Engine } from '../engine/engine.ts';
-import { type Failure, ok, type Result } from '../failure.ts';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Lease, Wishes } from '../fleet/fleet.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
 import { isTransient, tried } from './attempts.ts';
-import { type Built, prepareBuild, readStaged, runBuild, stagedTagOf } from './build-task.ts';
+import { type Built, prepareBuild, readNewlyStaged, readStaged, runBuild, stagedTagOf } from './build-task.ts';
 import type { Execution } from './execute.ts';
 import { markTested, runTest, testKey, untested, wasTested } from './test-task.ts';
 
@@ -38,17 +38,23 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
   async function findStaged(task: BuildTask, key: string): Promise<Result<Built | undefined>> {
     const before = history.unfinished.get(task.id);
     if (before?.key === key) {
-      const child = await readStaged(task, before.stagedTag, run, signal);
+      const read = before.digest === undefined ? readNewlyStaged : readStaged;
+      const child = await read(task, before.stagedTag, run, signal);
       const same = child.ok && (before.digest === undefined || child.value.descriptor.digest === before.digest);
       if (same) return ok({ child: child.value, stagedTag: before.stagedTag, key });
       if (!child.ok && mayPass(child.failure)) return child;
     }
     if (!run.shared) return ok(undefined);
+    const child = await readOwn(task, key);
+    return child.ok && !child.value && !options.build ? fail(notBuilt(task)) : child;
+  }
+
+  /** What this run itself, or another process of it, has pushed already. */
+  async function readOwn(task: BuildTask, key: string): Promise<Result<Built | undefined>> {
     const stagedTag = stagedTagOf(task, run.id);
-    const child = await readStaged(task, stagedTag, run, signal);
+    const child = await readNewlyStaged(task, stagedTag, run, signal);
     if (child.ok) return ok({ child: child.value, stagedTag, key });
-    const absent = child.failure.kind === 'registry' && child.failure.status === 404;
-    return absent && options.build ? ok(undefined) : child;
+    return child.failure.kind === 'registry' && child.failure.status === 404 ? ok(undefined) : child;
   }
 
   async function build(task: BuildTask): Promise<Result<void>> {
@@ -72,7 +78,11 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       task,
       before?.key === key && before.builder !== undefined ? { prefer: before.builder } : {},
       { key, stagedTag: stagedTagOf(task, run.id) },
-      (lease) => runBuild(prepared, lease, run, signal),
+      async (lease, attempt) => {
+        // The push may have been done, and only the word of it lost.
+        const pushed = attempt > 1 ? await readOwn(task, key) : ok(undefined);
+        return pushed.ok && pushed.value ? ok(pushed.value) : runBuild(prepared, lease, run, signal);
+      },
     );
     if (!made.ok) return made;
     const { value, since: begun } = made.value;
@@ -112,7 +122,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     task: BuildTask | TestTask,
     wishes: Wishes,
     found: { key?: string; stagedTag?: string },
-    work: (lease: Lease) => Promise<Result<T>>,
+    work: (lease: Lease, attempt: number) => Promise<Result<T>>,
   ): Promise<Result<{ value: T; since: number }>> {
     let wish = wishes;
     let since = run.clock.now();
@@ -131,7 +141,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
           time: since,
           ...found,
         });
-        const result = await work(lease.value);
+        const result = await work(lease.value, attempt);
         const suspect = !result.ok && isTransient(result.failure) && !signal.aborted;
         await lease.value.release(suspect);
         wish = { avoid: builder.name };
@@ -153,6 +163,14 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       const patience = AbortSignal.timeout(20_000);
       await Promise.all([...names].map(([engine, references]) => engine.untag(references, patience)));
     },
+  };
+}
+
+function notBuilt({ id }: BuildTask): Failure {
+  return {
+    kind: 'verification',
+    message: `'${id}' was not done for this run`,
+    help: "'splitbuild build --no-publish' with the same --run-id builds it, on a machine that has a builder of the platform",
   };
 }
 
