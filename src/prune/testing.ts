@@ -33,9 +33,8 @@ export class MemoryRegistry implements PruneStore, ImageStore {
   readonly blobs = new Map<Digest, Buffer>();
   /** Deletions as they were asked for, by tag or digest. */
   readonly deletions: string[] = [];
-  /** Called before tags are listed, with how often they were before. */
-  onList: (times: number) => void = () => undefined;
-  private lists = 0;
+  /** Called when something was deleted, with how many were. */
+  onDeleted: (times: number) => void = () => undefined;
   readonly model: Model;
 
   constructor(model: Model) {
@@ -149,18 +148,16 @@ export class MemoryRegistry implements PruneStore, ImageStore {
     const target = this.find(reference);
     if (target === undefined) return refuse(404);
     this.deletions.push(digest ?? tag ?? '');
-    if (digest === undefined && !greedy) {
-      this.tags.delete(tag ?? '');
-      return ok(undefined);
+    if (digest === undefined && !greedy) this.tags.delete(tag ?? '');
+    else {
+      this.manifests.delete(target);
+      for (const [name, at] of [...this.tags]) if (at === target) this.tags.delete(name);
     }
-    this.manifests.delete(target);
-    for (const [name, at] of [...this.tags]) if (at === target) this.tags.delete(name);
+    this.onDeleted(this.deletions.length);
     return ok(undefined);
   };
 
   listTags: PruneStore['listTags'] = async () => {
-    this.onList(this.lists);
-    this.lists += 1;
     return ok([...this.tags.keys()]);
   };
 

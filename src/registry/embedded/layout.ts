@@ -63,6 +63,9 @@ export interface Repository {
   ): Promise<T>;
 }
 
+/** Below the root: what is on its way in, and of no use to the next process. No repository is called so. */
+export const draftsFolder = '.uploads';
+
 /** Opens repositories below `root`; with `fresh`, index.json is read anew each time, for where another process writes. */
 export function openLayouts(root: string, fresh: boolean): (name: string) => Repository {
   const open = new Map<string, Repository>();
@@ -78,6 +81,7 @@ export function openLayouts(root: string, fresh: boolean): (name: string) => Rep
 function openRepository(root: string, name: string, fresh: boolean): Repository {
   const folder = repositoryFolder(root, name);
   const indexFile = join(folder, 'index.json');
+  const drafts = join(root, draftsFolder);
   const described = new Map<Digest, Described>();
   let cached: readonly Descriptor[] | undefined;
   let queue: Promise<unknown> = Promise.resolve();
@@ -97,9 +101,11 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
       work((await entries()) ?? [], async (next) => {
         if (!(await entries())) {
           await makeFolder(root, folder);
-          await writeWhole(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+          await writeWhole(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', drafts);
         }
-        await writeWhole(indexFile, JSON.stringify(indexOf(next), undefined, 2));
+        // Where this fails half-way, it is the disk that says which of the two there is.
+        cached = undefined;
+        await writeWhole(indexFile, JSON.stringify(indexOf(next), undefined, 2), drafts);
         cached = next;
       }),
     );
@@ -144,7 +150,7 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
     settle: (digest) => syncFolder(blobFolder(digest)),
     write: async (digest, bytes) => {
       await makeFolder(root, blobFolder(digest));
-      await writeWhole(blobFile(digest), bytes);
+      await writeWhole(blobFile(digest), bytes, drafts);
     },
     remove: async (digest) => {
       await rm(blobFile(digest), { force: true });
@@ -153,7 +159,8 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
   };
 }
 
-async function readIndex(file: string): Promise<readonly Descriptor[] | undefined> {
+/** Undefined where there is none. */
+export async function readIndex(file: string): Promise<readonly Descriptor[] | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
