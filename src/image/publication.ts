@@ -2,7 +2,7 @@
 // It is an OCI index, so it needs no blob, and its children keep the previous image from being collected.
 import { createHash } from 'node:crypto';
 import { sha256 } from './digest.ts';
-import { type Descriptor, type Digest, type Index, mediaTypes } from './oci.ts';
+import { type Descriptor, type Digest, type Index, isIndexType, mediaTypes } from './oci.ts';
 
 type Target = Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
 
@@ -78,6 +78,21 @@ export function parseRecord(index: Index, repository: string): Publication | und
     to ? [{ repository, tag, to, ...(from ? { from } : {}) }] : [],
   );
   return { run, planned, moves };
+}
+
+/** Moves as they were recorded: by repository, a tag with the arch tags that come before it. Only the tag is of an index. */
+export function groupMoves(moves: Move[]): { repository: string; tag: string; moves: Move[] }[] {
+  const groups: { repository: string; tag: string; moves: Move[] }[] = [];
+  for (const [repository, own] of Map.groupBy(moves, (move) => move.repository)) {
+    let before: Move[] = [];
+    for (const [index, move] of own.entries()) {
+      before.push(move);
+      if (!isIndexType(move.to.mediaType) && index < own.length - 1) continue;
+      groups.push({ repository, tag: move.tag, moves: before });
+      before = [];
+    }
+  }
+  return groups;
 }
 
 /**

@@ -76,6 +76,18 @@ test('every part of every kind of failure is masked, and of the plan that a run 
   expect(events[3]).toMatchObject({ failure: { kind: 'registry', status: 401, code: 'DENIED', message: 'a ***' } });
 });
 
+test('a help that may spell the value otherwise goes with it, and others stay', () => {
+  const one = { code: 'tag', severity: 'error' as const, help: "write 'hunter-22'" };
+  const diagnostics = [
+    { ...one, message: "'hunter/22' can't be a tag" },
+    { ...one, message: 'https://u:p@h is none' },
+  ];
+  const [event] = emitted([failed({ kind: 'diagnostics', diagnostics })], ['hunter/22']);
+  expect(event).toMatchObject({
+    failure: { diagnostics: [{ message: "'***' can't be a tag", help: undefined }, { help: one.help }] },
+  });
+});
+
 test('what identifies tasks and images stays, whatever the value is', () => {
   const digest = `sha256:${'abcdef01'.repeat(8)}`;
   const event: Event = {

@@ -19,12 +19,24 @@ export function secretValues(plan: Plan, env: Env): string[] {
 /** An emitter whose events are masked. URLs lose their credentials also where no value is known. */
 export function maskSecrets(emit: Emit, values: readonly string[]): Emit {
   const mask = createMask(values);
-  return (event) => emit(maskTexts(event, mask, kept));
+  return (event) => {
+    const masked = maskTexts(event, mask, kept);
+    emit(event.type === 'task-failed' ? { ...event, failure: maskFailure(event.failure, mask) } : masked);
+  };
 }
 
 /** A failure of a run or of what comes before it, masked. */
 export function maskFailure(failure: Failure, mask: Mask): Failure {
-  return maskTexts(failure, mask, kept);
+  if (failure.kind !== 'diagnostics') return maskTexts(failure, mask, kept);
+  return { ...failure, diagnostics: failure.diagnostics.map((one) => maskDiagnostic(one, mask)) };
+}
+
+const maskUrls = createMask([]);
+
+/** Where a value was in the message, the help goes: what it says to write instead is often the same value, spelled otherwise. */
+export function maskDiagnostic(diagnostic: Diagnostic, mask: Mask): Diagnostic {
+  const { help, ...masked } = maskTexts(diagnostic, mask, kept);
+  return help === undefined || masked.message !== maskUrls(diagnostic.message) ? masked : { ...masked, help };
 }
 
 /**

@@ -1,9 +1,9 @@
 // Ends what a run that was killed in the middle of its moves left: another run of this machine's by its journal, one of another
 // machine's by the records in the registry.
 import { ok, type Result } from '../failure.ts';
-import type { Move } from '../image/publication.ts';
+import { groupMoves, type Move } from '../image/publication.ts';
 import type { OpenPublication } from './journal.ts';
-import { at, moveAll, nameOf, type Snapshot, takeBack, type World } from './transaction.ts';
+import { at, moveAll, nameOf, type Snapshot, takeBack, type World, writeRecords } from './transaction.ts';
 
 /**
  * Ends what an earlier run began: if one tag of it has moved, the others follow; where an image that they should point at is gone,
@@ -23,6 +23,10 @@ export async function recover(open: OpenPublication, world: World, signal: Abort
     return ok(undefined);
   };
   if (!begun) return end('taken-back');
+  const { run, planned } = open;
+  const records = groupMoves(open.moves).map((group) => ({ ...group, run, planned }));
+  const recorded = await writeRecords(records, world, signal);
+  if (!recorded.ok) return recorded;
   const moved = await moveAll(pending, world, signal);
   if (moved.ok) return end('published');
   const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;

@@ -1,8 +1,7 @@
 // Takes tags back to what they pointed at before a publication: the last one of an image, as the registry's record tells, or one run's, as
 // its journal tells. The way back is a publication of its own, so it can be taken back as well.
 import { fail, ok, type Result } from '../failure.ts';
-import { isIndexType } from '../image/oci.ts';
-import type { Move } from '../image/publication.ts';
+import { groupMoves, type Move } from '../image/publication.ts';
 import type { Event } from './event.ts';
 import { type MoveGroup, publishUnit, readRecord, takeSnapshot, type World } from './transaction.ts';
 
@@ -41,21 +40,7 @@ export async function lastPublished(
 
 /** What one run published, as its journal tells. */
 export function publishedBy(events: Event[]): Published[] {
-  const moves = events.flatMap((event) => (event.type === 'publish-prepared' ? event.moves : []));
-  const all: Published[] = [];
-  for (const [repository, own] of Map.groupBy(moves, (move) => move.repository)) {
-    // The arch tags of a tag come before it, and only the tag is of an index.
-    let before: Move[] = [];
-    for (const move of own) {
-      before.push(move);
-      if (!isIndexType(move.to.mediaType)) continue;
-      all.push({ repository, tag: move.tag, moves: before });
-      before = [];
-    }
-    const last = before.at(-1);
-    if (last) all.push({ repository, tag: last.tag, moves: before });
-  }
-  return all;
+  return groupMoves(events.flatMap((event) => (event.type === 'publish-prepared' ? event.moves : [])));
 }
 
 /** Fails with `conflict` where a tag is no longer what was published, and where what it was before is gone. */

@@ -1,7 +1,15 @@
 // Moves the tags of a unit (an image, or a whole family) as a transaction: what each tag was is known and recorded, here and in the
 // registry, before the first moves; where the moves can't go on they are taken back, and a later run ends what was cut off.
 import { fail, ok, type Result } from '../failure.ts';
-import { composeRecord, isOlder, type Move, type Publication, parseRecord, recordTag } from '../image/publication.ts';
+import {
+  composeRecord,
+  groupMoves,
+  isOlder,
+  type Move,
+  type Publication,
+  parseRecord,
+  recordTag,
+} from '../image/publication.ts';
 import type { Reference } from '../image/reference.ts';
 import { isIndex } from '../image/store.ts';
 import type { RunContext } from './context.ts';
@@ -89,16 +97,9 @@ export async function publishUnit(
   world.emit({ type: 'publish-prepared', unit, planned, moves, time: world.clock.now() });
   // From here on only the end of the moves is an end: they take milliseconds, and a second Ctrl-C ends the process.
   const steady = new AbortController().signal;
-  const records = Map.groupBy(changes, ({ group }) => group);
-  await writeRecords(
-    [...records.values()].flatMap((members) => {
-      const [first] = members;
-      return first ? [{ tag: first.group.tag, moves: members.map(({ move }) => move) }] : [];
-    }),
-    { run: world.id, planned },
-    world,
-    steady,
-  );
+  const records = groupMoves(moves).map((group) => ({ ...group, run: world.id, planned }));
+  const recorded = await writeRecords(records, world, steady);
+  if (!recorded.ok) return endTakenBack(recorded);
   const pendingMoves = pending.map(({ move }) => move);
   const moved = await moveAll(pendingMoves, world, steady);
   if (moved.ok) {
@@ -106,13 +107,18 @@ export async function publishUnit(
     return moved;
   }
   const back = await takeBack(moves, world, steady);
-  if (!back.ok) return moved;
-  for (const record of snapshot.records.values()) {
-    const tag = moves.find((move) => snapshot.records.get(nameOf(move)) === record)?.tag;
-    if (tag !== undefined) await writeRecords([{ tag, moves: record.moves }], record, world, steady);
+  return back.ok ? endTakenBack(moved) : moved;
+
+  /** The tags are where they were: so are their records, as far as the registry lets. */
+  async function endTakenBack(failed: Result<void>): Promise<Result<void>> {
+    const before = records.flatMap((group) => {
+      const record = snapshot.records.get(nameOf(group));
+      return record ? [{ ...record, repository: group.repository, tag: group.tag }] : [];
+    });
+    const restored = await writeRecords(before, world, steady);
+    if (restored.ok) world.emit({ type: 'publish-finished', unit, outcome: 'taken-back', time: world.clock.now() });
+    return failed;
   }
-  world.emit({ type: 'publish-finished', unit, outcome: 'taken-back', time: world.clock.now() });
-  return moved;
 }
 
 interface FoundMove {
@@ -192,24 +198,28 @@ async function conflicts(
   return undefined;
 }
 
-/** One record a tag. A registry that won't have it loses the way back from other machines, and nothing else. */
-async function writeRecords(
-  records: { tag: string; moves: Move[] }[],
-  { run, planned }: Pick<Publication, 'run' | 'planned'>,
+/**
+ * One record a tag. That a registry won't have it costs the way back from other machines and nothing else; where it may take it at the
+ * next attempt, this one ends here.
+ */
+export async function writeRecords(
+  records: (Publication & { repository: string; tag: string })[],
   world: World,
   signal: AbortSignal,
-): Promise<void> {
-  await Promise.all(
-    records.map(async ({ tag, moves }) => {
-      const repository = moves[0]?.repository ?? '';
-      const record = composeRecord({ run, planned, moves });
+): Promise<Result<void>> {
+  const written = await Promise.all(
+    records.map(async ({ repository, tag, ...publication }): Promise<Result<void>> => {
+      const record = composeRecord(publication);
       const reference = at(world, repository, recordTag(tag));
       const put = await world.registry.putManifest(reference, record.bytes, record.mediaType, signal);
-      if (put.ok || put.failure.kind !== 'registry') return;
+      if (put.ok) return ok(undefined);
+      if (put.failure.kind !== 'registry' || put.failure.transient) return put;
       const message = `the registry does not keep the record of ${repository}:${tag} (${put.failure.message}): rollback works from this machine's journal only`;
       world.emit({ type: 'warning', message, time: world.clock.now() });
+      return ok(undefined);
     }),
   );
+  return written.find((one) => !one.ok) ?? ok(undefined);
 }
 
 /** In the order given, each confirmed by reading it back. */
