@@ -53,8 +53,10 @@ export async function readFileSystem(
     const where = `${repository.registry}/${repository.repository} layer ${descriptor.digest}`;
     let tooLarge: string | undefined;
     const visit: Parameters<typeof readLayer>[3] = (entry) => {
-      if (above.hides(entry.path)) return undefined;
-      note(layer, entry);
+      if (isMarker(entry) || !above.hides(entry.path)) note(layer, entry);
+      // What is hidden itself still ended what the layers below had in a folder of its name.
+      else if (entry.type !== 'directory') layer.removed.add(entry.path);
+      if (!layer.entries.has(entry.path)) return undefined;
       if (entry.type !== 'file' || !wanted(entry.path)) return undefined;
       if (entry.size > tarLimits.head) tooLarge = entry.path;
       return { head: entry.size, take: (bytes) => layer.contents.set(entry.path, Uint8Array.from(bytes)) };
@@ -109,6 +111,10 @@ function unreadSources(layer: LayerFiles, wanted: (path: string) => boolean): Se
     if (source?.type === 'file' && !layer.contents.has(source.path)) sources.add(source.path);
   }
   return sources;
+}
+
+function isMarker({ type }: LayerEntry): boolean {
+  return type === 'whiteout' || type === 'opaque';
 }
 
 function note(layer: LayerFiles, entry: LayerEntry): void {
