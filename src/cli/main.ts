@@ -125,6 +125,33 @@ program
   .action(async (image, options) => exit((await import('./inspect.ts')).verify(image, options)));
 
 program
+  .command('prune')
+  .description(
+    'delete what runs have left in registries, and nothing that a tag still needs; only shows it without --yes',
+  )
+  .argument('[image...]', 'images of the config; all when neither images nor repositories are named')
+  .option('--repository <name>', 'a repository, of the config or any other (repeatable)', collect, [] as string[])
+  .option('--older-than <age>', 'only what is older: 12h, 7d, 4w', '7d')
+  .option(
+    '--tags <glob>',
+    'tags that may go, besides those of runs: a name, or with * and ? (repeatable)',
+    collect,
+    [] as string[],
+  )
+  .option('--keep <glob>', 'tags that stay (repeatable)', collect, [] as string[])
+  .option('--keep-last <number>', 'so many of the newest tags named by --tags, and of the newest runs, stay', '0')
+  .option('--keys-older-than <age>', 'build keys that are older may go as well')
+  .option('--yes', 'delete')
+  .option('--no-dry-run', 'the same as --yes')
+  .option('-c, --config <file>', 'the config file', 'splitbuild.yaml')
+  .option('--set <name=value>', 'set a variable of the config (repeatable)', collect, [] as string[])
+  .option('--state <folder>', 'where journals and the embedded registry lie', '.splitbuild')
+  .option('--plain-http', 'the registries of --repository speak plain HTTP')
+  .option('--json', 'print JSON for machines')
+  .addHelpText('after', "\nExample:\n  splitbuild prune app --tags 'pr-*' --older-than 30d --keep-last 5 --yes")
+  .action(async (images, options) => exit((await import('./prune.ts')).prune(images, options)));
+
+program
   .command('registry')
   .description('the embedded registry: OCI image layouts on disk, one a repository')
   .command('serve')
