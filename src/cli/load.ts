@@ -12,8 +12,8 @@ import { type Platform, parsePlatform } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Plan } from '../plan/plan.ts';
 import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
-import { maskFailure, secretsInArgs } from '../run/mask.ts';
-import { createMask, maskTexts, secretValue } from '../secret.ts';
+import { maskDiagnostic, maskFailure, secretsInArgs } from '../run/mask.ts';
+import { createMask, secretValue } from '../secret.ts';
 
 export interface FamilyOptions {
   config: string;
@@ -63,8 +63,8 @@ export function printFailure(failure: Failure): number {
 }
 
 export function printDiagnostics(diagnostics: Diagnostic[]): void {
-  for (const diagnostic of maskTexts(diagnostics, mask, new Set()))
-    process.stderr.write(`${formatDiagnostic(diagnostic, { color: color() })}\n`);
+  for (const diagnostic of diagnostics)
+    process.stderr.write(`${formatDiagnostic(maskDiagnostic(diagnostic, mask), { color: color() })}\n`);
 }
 
 export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' | 'workflow'>): Promise<Result<Config>> {
