@@ -23,10 +23,10 @@ describe.skipIf(problem)(`the fault lab${problem ? ` (skipped: ${problem})` : ''
   test.for([1, 2, 3, 4, 5, 6])(
     'schedule %i: all is published in the end, and nothing was lost on the way',
     async (number) => {
-      const { violations, runs } = await lab.perform(seed, number);
+      const { violations, runs } = await lab.perform(seed, number, lab.baseline.events);
       expect(
         violations,
-        `npm run test:faults -- --seed ${seed} --only ${number}\n${JSON.stringify(runs, undefined, 2)}`,
+        `npm run test:faults -- --seed ${seed} --only ${number} --events ${lab.baseline.events}\n${JSON.stringify(runs, undefined, 2)}`,
       ).toEqual([]);
     },
   );

@@ -7,7 +7,8 @@ import { makeSchedule } from './schedule.ts';
 export interface FaultLab {
   /** Of the undisturbed run: events of its journal, output aside. */
   baseline: { ms: number; events: number };
-  perform(seed: number, number: number): Promise<ScheduleResult>;
+  /** `events`: how many the schedule is made for. */
+  perform(seed: number, number: number, events: number): Promise<ScheduleResult>;
   close(): Promise<void>;
 }
 
@@ -32,10 +33,10 @@ export async function openFaultLab(options: { subnet: number; cli: string; busyb
     let since = 0;
     return {
       baseline: { ms, events },
-      async perform(seed, number) {
+      async perform(seed, number, wanted) {
         since += 1;
         if (since % pruneEvery === 0) await rig.prune();
-        return perform(rig, makeSchedule(seed, number, events), options.cli);
+        return perform(rig, makeSchedule(seed, number, wanted), options.cli);
       },
       close: rig.close,
     };

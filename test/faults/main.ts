@@ -1,4 +1,4 @@
-// The fault lab's command line: --schedules N --seed S [--only K] [--cli dist/cli.js]. Progress to standard output, a line of JSON a schedule
+// The fault lab's command line: --schedules N --seed S [--only K --events E] [--cli dist/cli.js]. Progress to standard output, a line of JSON a schedule
 // to .cache/faults/, at the end what was injected, and `N passed, N failed, N skipped`.
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     schedules: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
+    events: { type: 'string' },
     cli: { type: 'string', default: join(root, 'dist/cli.js') },
     busybox: { type: 'string', default: join(root, '.cache/faults/busybox') },
     subnet: { type: 'string', default: '7' },
@@ -43,9 +44,11 @@ if (problem) {
   try {
     lab = await openFaultLab({ subnet: Number(values.subnet), cli: values.cli, busybox: values.busybox });
     say(`An undisturbed run takes ${(lab.baseline.ms / 1000).toFixed(1)} s and has ${lab.baseline.events} events.`);
+    // How many there are is a matter of a retry or two: a schedule that is to come about again is given what it had.
+    const events = values.events ? Number(values.events) : lab.baseline.events;
     for (const number of numbers) {
       if (stopped) break;
-      const result = { events: lab.baseline.events, ...(await lab.perform(seed, number)) };
+      const result = { events, ...(await lab.perform(seed, number, events)) };
       results.push(result);
       appendFileSync(file, `${JSON.stringify(result)}\n`);
       for (const line of progress(result)) say(line);
@@ -56,7 +59,8 @@ if (problem) {
   say(`\n${summarize(results)}\n`);
   say(`Results: ${file}`);
   const failed = results.filter(({ violations }) => violations.length > 0);
-  for (const { number } of failed.slice(0, 20)) say(`Again: npm run test:faults -- --seed ${seed} --only ${number}`);
+  for (const { number, events } of failed.slice(0, 20))
+    say(`Again: npm run test:faults -- --seed ${seed} --only ${number} --events ${events}`);
   say(`${results.length - failed.length} passed, ${failed.length} failed, ${numbers.length - results.length} skipped`);
   process.exitCode = failed.length > 0 ? 1 : 0;
 }

@@ -30,32 +30,37 @@ export async function simulateSchedule(seed: string, number: number): Promise<Si
   const world = createWorld(`${seed}/${number}`, policies);
   const violations: string[] = [];
   const injected = new Map<string, number>();
+  const versions: Versions = new Map();
   const old = await world.run(1, noTrouble);
   if (old.outcome !== 'done') return { number, violations: [`the first release: ${old.outcome}`], injected, runs: 1 };
+  note(versions, old, 1);
   const before = state(world);
   const troubles = [
     makeTrouble(random, 1 + (number % events)),
     ...(random.chance(0.5) ? [makeTrouble(random, undefined)] : []),
   ];
   let runs = 1;
+  let version = 1;
   let last: EndedRun = old;
   for (const trouble of troubles) {
-    last = await world.run(2, trouble);
+    // What one run began, another of a newer version may have to end.
+    if (version === 1 || random.chance(0.4)) version += 1;
+    last = await world.run(version, trouble);
     runs += 1;
+    note(versions, last, version);
     for (const [kind, count] of last.injected) injected.set(kind, (injected.get(kind) ?? 0) + count);
     if (last.outcome !== 'killed' && !last.injected.has('disk-full') && !last.injected.has('rival')) {
-      violations.push(
-        ...mixed(world, policies, before, last).map((what) => `after a run that ${last.outcome}: ${what}`),
-      );
+      violations.push(...mixed(world, policies, versions).map((what) => `after a run that ${last.outcome}: ${what}`));
     }
   }
   for (let tries = 0; tries < 3; tries += 1) {
-    last = await world.run(2, noTrouble);
+    last = await world.run(version, noTrouble);
     runs += 1;
+    note(versions, last, version);
     if (last.outcome === 'done') break;
   }
   if (last.outcome !== 'done') violations.push(`a run without troubles ended as ${last.outcome}: ${reason(last)}`);
-  violations.push(...(await verifyAll(world, before)), ...repeated(world));
+  violations.push(...(await verifyAll(world, before, version, versions)), ...repeated(world));
   return { number, violations: [...new Set(violations)], injected, runs };
 }
 
@@ -106,27 +111,41 @@ function state(world: World): State {
   );
 }
 
-/** Units of which some tags are old and others new, though nothing of the last run's is still to be finished. */
-function mixed(world: World, policies: Policies, before: State, { events: own }: EndedRun): string[] {
+/** Which version an image is of, by digest. */
+type Versions = Map<string, number>;
+
+function note(versions: Versions, { events: own }: EndedRun, version: number): void {
+  for (const event of own) {
+    if (event.type !== 'publish-prepared') continue;
+    for (const { to } of event.moves) if (!versions.has(to.digest)) versions.set(to.digest, version);
+  }
+}
+
+/** Units whose tags are of several versions, though nothing is left to be finished. */
+function mixed(world: World, { publish, failedPlatform }: Policies, versions: Versions): string[] {
   if (replayHistory(world.journals, 'faults').open.length > 0) return [];
   const now = state(world);
-  const carried = policies.failedPlatform === 'carry' && own.some(({ type }) => type === 'task-failed');
-  const units = policies.publish === 'family' ? [images] : images.map((image) => [image]);
+  const units = publish === 'family' ? [images] : images.map((image) => [image]);
   return units.flatMap((unit) => {
-    const names = unit.flatMap((image) => (carried ? [tag] : tags).map((name) => `${repositoryOf(image)}:${name}`));
-    const fresh = names.filter((name) => now.get(name) !== before.get(name));
-    return fresh.length === 0 || fresh.length === names.length
-      ? []
-      : [`${unit.join(' ')} is half published: ${fresh.join(', ')}`];
+    // The arch tag of a platform that is carried forward stays where it is.
+    const names = unit.flatMap((image) =>
+      (failedPlatform === 'carry' ? [tag] : tags).map((name) => `${repositoryOf(image)}:${name}`),
+    );
+    const found = new Set(names.map((name) => versions.get(now.get(name) ?? '')));
+    return found.size === 1 ? [] : [`${unit.join(' ')} is published in versions ${[...found].join(', ')}`];
   });
 }
 
-async function verifyAll(world: World, before: State): Promise<string[]> {
+async function verifyAll(world: World, before: State, version: number, versions: Versions): Promise<string[]> {
   const client = world.registry.client();
   const never = new AbortController().signal;
   const now = state(world);
   const problems: string[] = [];
-  for (const [name, digest] of now) if (digest === before.get(name)) problems.push(`${name} is still old`);
+  for (const [name, digest] of now) {
+    if (digest === before.get(name)) problems.push(`${name} is still old`);
+    const found = versions.get(digest ?? '');
+    if (found !== version) problems.push(`${name} is of version ${found}, not ${version}`);
+  }
   for (const image of images) {
     const repository = repositoryOf(image);
     const reference = { registry: 'registry.example:5000', repository, tag };
