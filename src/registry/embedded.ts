@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Answer, refuse } from './embedded/answer.ts';
 import { errorCode } from './embedded/disk.ts';
-import { openLayouts } from './embedded/layout.ts';
+import { draftsFolder, openLayouts } from './embedded/layout.ts';
 import { lockFolder } from './embedded/lock.ts';
 import { answerCall, type Served } from './embedded/routes.ts';
 import { openUploads } from './embedded/uploads.ts';
@@ -37,7 +37,7 @@ export interface EmbeddedRegistry {
 export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions): Promise<Result<EmbeddedRegistry>> {
   const { host = '127.0.0.1', port = 0, readOnly = false } = options;
   const root = resolve(options.root);
-  const drafts = join(root, '.uploads');
+  const drafts = join(root, draftsFolder);
   let unlock: () => Promise<void> = async () => undefined;
   try {
     await mkdir(root, { recursive: true });
@@ -45,7 +45,7 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions): P
       const lock = await lockFolder(root);
       if (!lock.ok) return lock;
       unlock = lock.value;
-      // Uploads of a process that is gone: nobody can go on with them.
+      // Uploads and half-written files of a process that is gone: nobody can go on with them.
       await rm(drafts, { recursive: true, force: true });
       await mkdir(drafts, { recursive: true });
     }

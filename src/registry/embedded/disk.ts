@@ -15,10 +15,12 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes a file in one step: whoever reads sees all of it or what was there before. */
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  const folder = dirname(file);
-  const draft = join(folder, `.draft-${randomBytes(8).toString('hex')}`);
+/**
+ * Writes a file in one step: whoever reads sees all of it or what was there before. Until then it lies in `drafts`, a folder of the same file
+ * system that is swept when the next process begins.
+ */
+export async function writeWhole(file: string, content: string | Uint8Array, drafts: string): Promise<void> {
+  const draft = join(drafts, `draft-${randomBytes(8).toString('hex')}`);
   try {
     const handle = await open(draft, 'wx');
     try {
@@ -32,7 +34,7 @@ export async function writeWhole(file: string, content: string | Uint8Array): Pr
     await rm(draft, { force: true });
     throw error;
   }
-  await syncFolder(folder);
+  await syncFolder(dirname(file));
 }
 
 /** mkdir -p below `root`, made durable. */

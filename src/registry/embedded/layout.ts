@@ -103,10 +103,14 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
           await makeFolder(root, folder);
           await writeWhole(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', drafts);
         }
-        // Where this fails half-way, it is the disk that says which of the two there is.
-        cached = undefined;
-        await writeWhole(indexFile, JSON.stringify(indexOf(next), undefined, 2), drafts);
-        cached = next;
+        try {
+          await writeWhole(indexFile, JSON.stringify(indexOf(next), undefined, 2), drafts);
+          cached = next;
+        } catch (error) {
+          // It may have failed after the rename: the disk says which of the two there is.
+          cached = undefined;
+          throw error;
+        }
       }),
     );
     queue = turn.catch(() => undefined);
