@@ -118,10 +118,13 @@ export function instantClock(): { now(): number; sleep(ms: number): Promise<void
 }
 
 /** Debian's docker-registry on a free port of loopback, its data below `folder`. */
-export async function startDebians(folder: string): Promise<{ address: string; stop(): Promise<void> }> {
+export async function startDebians(
+  folder: string,
+  { deletes = true } = {},
+): Promise<{ address: string; stop(): Promise<void> }> {
   const address = `127.0.0.1:${await freePort()}`;
   const file = join(folder, 'config.yml');
-  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } };
+  const storage = { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: deletes } };
   // JSON is YAML.
   await writeFile(file, JSON.stringify({ version: '0.1', log: { level: 'error' }, storage, http: { addr: address } }));
   const child = spawn('docker-registry', ['serve', file], { stdio: 'ignore' });
