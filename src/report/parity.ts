@@ -51,19 +51,19 @@ function comparisonLines({ platform, columns, differences, files }: Comparison, 
   const counts = columns.map(({ packages, databases, size }, index) => {
     const { compared = 0, ignored = 0 } = files.counts[index] ?? {};
     const manager =
-      databases.length === 0 ? 'no package manager' : `${packages} packages of ${databases.join(' and ')}`;
+      databases.length === 0 ? 'no package manager' : `${counted(packages, 'package')} of ${databases.join(' and ')}`;
     return [
       names[index] ?? '',
       manager,
-      `${compared} files`,
+      counted(compared, 'file'),
       `${ignored} not compared`,
       `${(size / 1e6).toFixed(1)} MB`,
     ];
   });
   lines.push(...align(counts));
-  if (files.otherSize > 0) lines.push(`${files.otherSize} files are of another size.`);
+  if (files.otherSize > 0) lines.push(`Of another size: ${counted(files.otherSize, 'file')}`);
   for (const { columns: having, ofPackages, count, first } of files.notEverywhere) {
-    const what = `${count} ${count === 1 ? 'file' : 'files'}${ofPackages ? ' of packages' : ''}`;
+    const what = `${counted(count, 'file')}${ofPackages ? ' of packages' : ''}`;
     lines.push(`Only in ${having.join(' and ')}: ${what}`);
     const shown = first.slice(0, ofPackages ? pathsOfPackages : rowsOfArea);
     lines.push(...shown.map(({ path, within }) => `  ${visible(path)}${within === 0 ? '' : ` and ${within} in it`}`));
@@ -89,6 +89,10 @@ function table(differences: Difference[], columns: string[], color: boolean): st
   }
   const [head = '', ...lines] = align(rows);
   return [paint('dim', head, color), ...lines];
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** A variable that is there and empty is seen to be. */

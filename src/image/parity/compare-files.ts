@@ -64,7 +64,9 @@ export function compareFiles(sides: Side[], kind: Kind): FileComparison {
     const ofPackages = sides.some((side, index) => found[index] !== undefined && isOwned(side, found[index].path));
     const key = JSON.stringify([ofPackages, columns]);
     const group = some.get(key) ?? { columns, ofPackages, paths: [] };
-    group.paths.push(path);
+    // As it is written where only one has it: there, a person will look for it.
+    const written = new Set(found.flatMap((one) => (one === undefined ? [] : [one.path])));
+    group.paths.push(written.size === 1 ? ([...written][0] ?? path) : path);
     some.set(key, group);
   }
   differences.sort((a, b) => (a.name < b.name ? -1 : 1));
