@@ -145,8 +145,12 @@ function make(random: Random, kind: (typeof others)[number], events: number): Fa
     case 'registry-kill':
     case 'disk-full':
       return { kind, ...when };
-    default:
-      return { kind, misbehaviour: misbehave(random, kind), ...aim(random), ...when };
+    default: {
+      const aimed = aim(random);
+      // Chosen requests are waited for.
+      const chosen = aimed.probability === 1 ? { at: random.whole(0, 20), lastsMs: 60_000 } : {};
+      return { kind, misbehaviour: misbehave(random, kind), ...aimed, ...when, ...chosen };
+    }
   }
 }
 
@@ -173,6 +177,6 @@ function misbehave(random: Random, kind: Extract<Kind, `http-${string}`>): Misbe
 function aim(random: Random): { requests: Matcher; probability: number; skip: number; times: number } {
   const requests = random.pick(['any', 'read', 'upload', 'manifest', 'tag', 'tag']);
   return random.chance(0.5)
-    ? { requests, probability: random.pick([0.05, 0.2, 0.5]), skip: 0, times: 60 }
+    ? { requests, probability: random.pick([0.1, 0.2, 0.5]), skip: 0, times: 60 }
     : { requests, probability: 1, skip: random.whole(0, 12), times: random.pick([1, 2, 8]) };
 }
