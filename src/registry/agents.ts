@@ -13,18 +13,29 @@ export interface AgentOptions {
   bodyTimeout: number;
 }
 
-/** What has certificates of its own has connections of its own: `name` is what the host is called in config and certs.d. */
-export function createAgents(options: AgentOptions): (url: URL, name: string) => Promise<Result<Dispatcher>> {
+/**
+ * The connections to a URL that a registry's answers led to. Authorities that are trusted for a registry are trusted for its token server and
+ * its storage too, as docker and podman do, who have one list for all of them; the client's certificate is shown to the host alone that it is
+ * kept for. `name` is what the URL's host is called in config and certs.d.
+ */
+export function createAgents(
+  options: AgentOptions,
+): (url: URL, name: string, registry: string) => Promise<Result<Dispatcher>> {
   const agents = new Map<string, Dispatcher>();
-  return async (url, name) => {
-    const certificates =
-      url.protocol === 'https:' ? await options.certificates.get(name) : ok<Certificates>({ ca: [] });
-    if (!certificates.ok) return certificates;
+  return async (url, name, registry) => {
     const direct = isLoopback(url.hostname);
-    const configured = options.ca(name);
-    const { ca: stored, client } = certificates.value;
-    const own = [...(configured === undefined ? [] : [configured]), ...stored];
-    const key = `${direct} ${own.length > 0 || client ? name : ''}`;
+    const own: string[] = [];
+    let client: Certificates['client'];
+    for (const each of url.protocol === 'https:' ? new Set([name, registry]) : []) {
+      const configured = options.ca(each);
+      if (configured !== undefined) own.push(configured);
+      const stored = await options.certificates.get(each);
+      if (!stored.ok) return stored;
+      own.push(...stored.value.ca);
+      if (each === name) client = stored.value.client;
+    }
+    // What has certificates of its own has connections of its own.
+    const key = `${direct} ${own.length > 0 || client ? `${name} ${registry}` : ''}`;
     const known = agents.get(key);
     if (known) return ok(known);
     const trust = { ...(own.length > 0 ? { ca: [...publicAuthorities(), ...own] } : {}), ...client };

@@ -248,6 +248,19 @@ describe('a blob', () => {
     expect(size).toBe(wanted.length);
   });
 
+  test('that takes long but flows arrives, also where it takes longer than an answer’s head may', async () => {
+    const registry = await at(async (_, response) => {
+      for (let from = 0; from < wanted.length; from += 20_000) {
+        response.write(wanted.subarray(from, from + 20_000));
+        await delay(150);
+      }
+      response.end();
+    });
+    const patient = client({ head: 200, body: 200, silence: 5000, trickle: 5000 });
+    const stream = value(await patient.getBlob(registry, blobOf(wanted), signal));
+    expect(await drained(stream)).toBe(wanted.length);
+  });
+
   test('that ends too early each time is given up', async () => {
     const registry = await at((_, response) => response.end());
     const stream = value(await client().getBlob(registry, blobOf(wanted), signal));

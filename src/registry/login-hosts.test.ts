@@ -60,13 +60,18 @@ describe.runIf(hasProgram('openssl', 'version'))('a login', () => {
   const read = (host: string, by = client()): Promise<Result<ReadManifest>> =>
     by.getManifest({ registry: host, repository: 'a', tag: 'v1' }, signal);
 
-  test('goes to a realm on another host, over TLS', async () => {
+  test('goes to a realm on another host, over TLS, by the authority that is trusted for the registry', async () => {
     const tokens = await secure((_, response) => response.end('{"token":"t1"}'));
     const registry = await secure((request, response) => {
       if (request.headers.authorization === 'Bearer t1') response.writeHead(200, mine).end(manifest);
       else response.writeHead(401, { 'www-authenticate': `Bearer realm="https://${tokens.host}/token"` }).end();
     });
-    value(await read(registry.host));
+    const trusting = createRegistryClient({
+      ca: (host) => (host === registry.host ? authority.ca : undefined),
+      credentials: { get: async () => ok(login) },
+      ...instantClock(),
+    });
+    value(await read(registry.host, trusting));
     expect(tokens.authorizations).toEqual([{ path: expect.stringContaining('/token?'), authorization: basic }]);
     expect(registry.authorizations.map((one) => one.authorization)).toEqual([undefined, 'Bearer t1']);
   });

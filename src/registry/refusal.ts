@@ -136,7 +136,9 @@ const certificateErrors = new Set([
 export function unreached(subject: Subject, url: URL, error: unknown, attempts: number): Result<never> {
   const { host } = url;
   const { code, text } = networkError(error);
-  const setting = (value: string): string => `registries: { "${subject.registry}": { ${value} } }`;
+  // Docker Hub's registry has another name than its host; a token server or a storage is called what its host is.
+  const name = host.endsWith('.docker.io') && subject.registry === 'docker.io' ? subject.registry : host;
+  const setting = (value: string): string => `registries: { "${name}": { ${value} } }`;
   const times = attempts > 1 ? `, tried ${attempts} times` : '';
   const failure = (transient: boolean, message: string, help?: string): Result<never> =>
     fail({
@@ -149,7 +151,7 @@ export function unreached(subject: Subject, url: URL, error: unknown, attempts: 
   if (certificateErrors.has(code)) {
     return failure(false, `the certificate of ${host} is signed by nobody this machine trusts`, setting('ca: ca.pem'));
   }
-  const identity = `put client.cert and client.key into /etc/docker/certs.d/${subject.registry}`;
+  const identity = `put client.cert and client.key into /etc/docker/certs.d/${name}`;
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)) {
     return failure(false, `${host} wants a certificate of this client, and takes none that it was shown`, identity);
   }
@@ -172,7 +174,6 @@ export function unreached(subject: Subject, url: URL, error: unknown, attempts: 
     case 'UND_ERR_BODY_TIMEOUT':
       return failure(true, `${host} took the request and fell silent`);
     case 'SPLITBUILD_DEADLINE':
-    case 'TimeoutError':
       return failure(true, `${host} answers too slowly: ${text}`);
     case 'UND_ERR_HEADERS_OVERFLOW':
       return failure(false, `${host} answers with headers that are larger than 16 KiB`, 'is it a registry?');
@@ -199,7 +200,6 @@ export function isPassing(error: unknown): boolean {
     code === 'UND_ERR_INVALID_ARG' ||
     code === 'UND_ERR_HEADERS_OVERFLOW' ||
     code === 'SPLITBUILD_DEADLINE' ||
-    code === 'TimeoutError' ||
     /^ERR_SSL_.*(CERTIFICATE|HANDSHAKE|UNKNOWN_CA)/.test(code) ||
     speaksPlainHttp(code, text)
   );
@@ -217,6 +217,5 @@ function networkError(error: unknown): { code: string; text: string } {
   const inner: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
   const code: unknown = inner instanceof Error && 'code' in inner ? inner.code : undefined;
   const text = inner instanceof Error ? inner.message : error.message;
-  // A DOMException, as of AbortSignal.timeout, has a number for a code.
-  return { code: typeof code === 'string' ? code : error.name === 'TimeoutError' ? error.name : '', text };
+  return { code: typeof code === 'string' ? code : '', text };
 }

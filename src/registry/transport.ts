@@ -5,7 +5,7 @@ import { type Dispatcher, request } from 'undici';
 import { fail, ok, type Result } from '../failure.ts';
 import { createAgents } from './agents.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
-import { discard, marked, readBeginning, readWhole, sourceFailure } from './body.ts';
+import { DeadlineError, discard, marked, readBeginning, readWhole, sourceFailure } from './body.ts';
 import type { CertificateStore } from './certs.ts';
 import type { CredentialStore } from './credentials.ts';
 import { createGates } from './rate.ts';
@@ -134,22 +134,27 @@ export function createTransport(options: TransportOptions): Transport {
     name: string,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    const dispatcher = take(await agentFor(url, name));
+    const dispatcher = take(await agentFor(url, name, exchange.registry));
     const streams = typeof exchange.body === 'function';
     const turn = take(await gates.enter(url.host, { ...exchange, path: url.pathname, streams }, signal));
     const body =
       typeof exchange.body === 'function'
         ? Readable.from(marked(exchange.body()), { objectMode: false })
         : exchange.body;
+    const headersTimeout = exchange.patience ?? patience.head;
+    // undici's time-out of the head begins when the body is sent, and doesn't end what comes in drips. This one is of the whole, where no
+    // stream is sent; of the head alone, as the signal also ends the answer's body.
+    const late = new AbortController();
+    const timer = streams
+      ? undefined
+      : setTimeout(() => late.abort(new DeadlineError(2 * headersTimeout)), 2 * headersTimeout);
     try {
-      const headersTimeout = exchange.patience ?? patience.head;
       const data = await request(url, {
         method: exchange.method,
         headers,
         ...(body === undefined ? {} : { body }),
         dispatcher,
-        // undici's own timeout begins when the body is sent, and anew with each byte; this one is of the whole, where no body takes long.
-        signal: streams ? signal : AbortSignal.any([signal, AbortSignal.timeout(headersTimeout + 30_000)]),
+        signal: AbortSignal.any([signal, late.signal]),
         headersTimeout,
       });
       turn.leave({ status: data.statusCode, headers: data.headers });
@@ -161,6 +166,8 @@ export function createTransport(options: TransportOptions): Transport {
         url,
         isMismatch(error) ? sourceFailure('the content to upload has another size than was said') : error,
       );
+    } finally {
+      clearTimeout(timer);
     }
   }
 
