@@ -41,7 +41,10 @@ export const allowedByDefault: Allowed[] = [
     ],
   },
   { why: 'debugging symbols', patterns: ['/usr/lib/debug/**'] },
-  { why: 'tools that debug programs of other machines', patterns: ['/usr/lib{,exec,64}/valgrind/**'] },
+  {
+    why: 'tools that debug programs of other machines',
+    patterns: ['/usr/lib{,exec,64}/{valgrind,perf-core}/**'],
+  },
   {
     why: 'emulators, which an image takes along to be built on another machine',
     patterns: ['/usr/{,local/}bin/qemu-*-static'],

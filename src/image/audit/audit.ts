@@ -1,6 +1,7 @@
 // Before tags move: does an image hold programs of another machine? A Dockerfile that downloads the amd64 release on arm64 builds well,
 // and fails only where it is run. The headers of all programs in the layers are read as these stream by; nothing is run.
 import { fail, ok, type Result } from '../../failure.ts';
+import { printable } from '../layers/entry.ts';
 import type { Descriptor, Digest, Manifest } from '../oci.ts';
 import type { Platform } from '../platform.ts';
 import { isManifest, type LayerStore, type Repository } from '../store.ts';
@@ -92,7 +93,7 @@ export async function auditImage(
     if (verdict === 'fits') continue;
     const found = describeBinary(binary);
     const why = 'data' in verdict ? verdict.data : allowed(path);
-    if (why !== undefined) note(why, `${path}: ${found}`);
+    if (why !== undefined) note(why, `${printable(path)}: ${found}`);
     else if ('problem' in verdict) findings.push({ path, layer, found, ...verdict });
   }
   const { layersRead, layersKnown, bytesRead } = read.value;

@@ -116,6 +116,7 @@ test.each([
   '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.asan-i386.so',
   '/usr/lib/debug/.build-id/aa/bb.debug',
   '/usr/libexec/valgrind/memcheck-x86-linux',
+  '/usr/libexec/perf-core/perf-read-vdso32',
   '/usr/bin/qemu-aarch64-static',
   '/usr/local/go/src/debug/elf/testdata/gcc-386-freebsd-exec',
   '/go/pkg/mod/github.com/x/y@v1.0.0/testdata/hello.arm',

@@ -1,4 +1,5 @@
 // The audit's findings in words, for terminals and logs: path, layer, what is there and what belongs there, and how to allow it.
+import { printable } from '../layers/entry.ts';
 import { formatPlatform, type Platform } from '../platform.ts';
 import type { AuditFinding, AuditReport } from './audit.ts';
 
@@ -14,7 +15,8 @@ export function formatFindings(image: string, platform: Platform, findings: Audi
     ...findings
       .slice(0, shown)
       .map(
-        ({ path, layer, found, expected }) => `  ${path}: ${found}, expected ${expected} (layer ${shortened(layer)})`,
+        ({ path, layer, found, expected }) =>
+          `  ${printable(path)}: ${found}, expected ${expected} (layer ${shortened(layer)})`,
       ),
     ...(rest > 0 ? [`  and ${rest} more`] : []),
     `  look at what the Dockerfile downloads or copies there; if it belongs there: ${hint(findings)}`,
@@ -33,7 +35,8 @@ function hint(findings: AuditFinding[]): string {
       if (differs >= 0) parts = parts.slice(0, differs);
     }
     // A whole image is not allowed by one hint.
-    glob = parts.length > 1 ? `${parts.join('/')}/**` : glob;
+    if (parts.length <= 1) return `audit: { allow: [${JSON.stringify(escaped(glob))}, …] }`;
+    glob = `${parts.join('/')}/**`;
   }
   return `audit: { allow: [${JSON.stringify(escaped(glob))}] }`;
 }

@@ -39,3 +39,11 @@ export function readWhiteout(path: string): Pick<LayerEntry, 'path' | 'type'> | 
   if (name.startsWith(`${whiteout}${whiteout}`) || name === whiteout) return { path, type: 'other' };
   return { path: `${folder}/${name.slice(whiteout.length)}`, type: 'whiteout' };
 }
+
+/** A path for messages: characters that would move a terminal's cursor, or break a line, are written as `\\x1b`. */
+export function printable(path: string): string {
+  return path.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
+  });
+}

@@ -48,7 +48,12 @@ const rich = tarOf(
   { name: 'short', content: 'content' },
   { name: 'link', flag: '1', linkName: 'long/x' },
   { name: 'etc/.wh.gone' },
-  pax(['GNU.sparse.map', '0,3,600,4'], ['GNU.sparse.size', '1000'], ['GNU.sparse.name', 'holes']),
+  pax(
+    ['GNU.sparse.numblocks', '2'],
+    ['GNU.sparse.map', '0,3,600,4'],
+    ['GNU.sparse.size', '1000'],
+    ['GNU.sparse.name', 'holes'],
+  ),
   { name: 'holes', content: '1234567' },
   pax(['GNU.sparse.major', '1'], ['GNU.sparse.minor', '0'], ['GNU.sparse.realsize', '900']),
   { name: 'holes', content: Buffer.concat([Buffer.from('1\n800\n5\n'.padEnd(512, '\0')), Buffer.from('12345')]) },

@@ -121,6 +121,24 @@ describe('what a layer holds', () => {
     expect(await read(Buffer.alloc(0))).toMatchObject({ result: { ok: true, value: { entries: 0 } } });
   });
 
+  test('owners may be negative, as archive/tar takes them, and a name with a slash is a directory only before POSIX', async () => {
+    const negative = (header: Buffer) => header.fill(0xff, 108, 116);
+    const old = (header: Buffer) => header.fill(0, 156, 157).fill(0, 257, 265);
+    const { seen } = await read(
+      tarOf({ name: 'a', edit: negative }, { name: 'b/', edit: old, size: 9 }, { name: 'c/', content: 'x' }),
+    );
+    expect(seen).toMatchObject([
+      { uid: -1 },
+      { path: '/b', type: 'directory' },
+      { path: '/c', type: 'file', content: 'x' },
+    ]);
+  });
+
+  test('what a path could do to a terminal is written out in messages', async () => {
+    const { result } = await read(tarOf({ name: 'a\x1b[2J\nb', content: 'x'.repeat(900) }).subarray(0, 600));
+    expect(result).toMatchObject(problem('it ends within /a\\x1b[2J\\x0ab'));
+  });
+
   test('a link or directory has no content, whatever its size says', async () => {
     const tar = tarOf(
       { name: 'a', flag: '1', linkName: 'b', size: 4096 },
@@ -267,8 +285,8 @@ describe('hostile layers', () => {
     ],
     [
       'a sparse map of other bytes',
-      tarOf(pax(['GNU.sparse.map', '0,2'], ['GNU.sparse.size', '6']), { name: 'a', content: '1234' }),
-      '2 bytes for 4',
+      tarOf(pax(['GNU.sparse.map', '0,6'], ['GNU.sparse.size', '6']), { name: 'a', content: '1234' }),
+      '6 bytes for 4',
     ],
     [
       'a sparse map in the content that never ends',

@@ -14,7 +14,7 @@ export interface SparseMap {
 }
 
 /** More would be a map that is there to fill memory. */
-const maxSegments = 65_536;
+export const maxSegments = 65_536;
 
 /** The segments of a block of the old form: 4 of them from 386 on in a header, 21 from 0 on in what follows it. */
 export function readOldSegments(block: Buffer, offset: number, count: number): Parsed<Segment[]> {
@@ -22,7 +22,7 @@ export function readOldSegments(block: Buffer, offset: number, count: number): P
   for (let at = offset; at < offset + count * 24; at += 24) {
     if (block[at] === 0) break;
     const [start, length] = [readNumber(block, at, 12), readNumber(block, at + 12, 12)];
-    if (!start.ok || !length.ok) return bad('a sparse map that is malformed');
+    if (!start.ok || !length.ok || start.value < 0 || length.value < 0) return bad('a sparse map that is malformed');
     segments.push({ offset: start.value, length: length.value });
   }
   return good(segments);
@@ -87,7 +87,7 @@ function pairs(numbers: string[]): Parsed<Segment[]> {
   return good(segments);
 }
 
-/** The segments lie one after the other within the file, and their bytes are those that are stored. */
+/** The segments lie one after the other within the file, and there are bytes for them; more of these mean nothing. */
 export function checkSparse({ segments, size }: SparseMap, stored: number): string | undefined {
   if (segments.length > maxSegments) return 'a sparse map of too many segments';
   let end = 0;
@@ -99,7 +99,7 @@ export function checkSparse({ segments, size }: SparseMap, stored: number): stri
     end = offset + length;
     sum += length;
   }
-  return sum === stored ? undefined : `a sparse map of ${sum} bytes for ${stored} stored ones`;
+  return sum <= stored ? undefined : `a sparse map of ${sum} bytes for ${stored} stored ones`;
 }
 
 /** The file's first `length` bytes, from as many of its stored ones: holes are zeros. */

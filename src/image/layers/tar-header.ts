@@ -8,7 +8,7 @@ export const blockSize = 512;
 
 export interface TarHeader {
   name: string;
-  /** The letter of the type flag; '0' where there is none. */
+  /** The letter of the type flag; a zero character in tars from before POSIX. */
   flag: string;
   mode: number;
   uid: number;
@@ -36,6 +36,7 @@ export function parseHeader(block: Buffer): Parsed<TarHeader> {
   const [mode, uid, gid] = [readNumber(block, 100, 8), readNumber(block, 108, 8), readNumber(block, 116, 8)];
   const size = readNumber(block, 124, 12);
   if (!size.ok) return bad(`a header whose size is ${size.problem}`);
+  if (size.value < 0) return bad('a header whose size is negative');
   if (!mode.ok || !uid.ok || !gid.ok) return bad('a header whose mode or owner is no number');
   let name = readText(block, 0, 100);
   if (magic.startsWith('ustar\0')) {
@@ -43,10 +44,9 @@ export function parseHeader(block: Buffer): Parsed<TarHeader> {
     const prefix = readText(block, 345, star ? 131 : 155);
     if (prefix !== '') name = `${prefix}/${name}`;
   }
-  const letter = block[156] ?? 0;
   return good({
     name,
-    flag: letter === 0 ? '0' : String.fromCharCode(letter),
+    flag: String.fromCharCode(block[156] ?? 0),
     mode: mode.value,
     uid: uid.value,
     gid: gid.value,
@@ -69,18 +69,19 @@ function hasSum(block: Buffer, expected: number): boolean {
   return expected === unsigned || expected === unsigned - negative;
 }
 
-/** A non-negative whole number, octal text or GNU's base-256. */
+/** A whole number: octal text, or GNU's base-256, in which it may be negative. */
 export function readNumber(block: Buffer, offset: number, length: number): Parsed<number> {
   const first = block[offset] ?? 0;
+  const end = offset + length;
   let value = 0;
   if (first & 0x80) {
-    if (first & 0x40) return bad('negative');
-    value = first & 0x3f;
-    for (let at = offset + 1; at < offset + length; at += 1) value = value * 256 + (block[at] ?? 0);
-    return Number.isSafeInteger(value) ? good(value) : bad('beyond all measure');
+    const flip = first & 0x40 ? 0xff : 0;
+    value = (first ^ flip) & 0x3f;
+    for (let at = offset + 1; at < end; at += 1) value = value * 256 + ((block[at] ?? 0) ^ flip);
+    if (!Number.isSafeInteger(value)) return bad('beyond all measure');
+    return good(flip ? -1 - value : value);
   }
   let at = offset;
-  const end = offset + length;
   const isPad = (byte: number | undefined) => byte === 32 || byte === 0;
   while (at < end && isPad(block[at])) at += 1;
   for (; at < end && !isPad(block[at]); at += 1) {

@@ -1,13 +1,14 @@
 // Reads a tar as it streams by, a chunk at a time, and keeps nothing of it: what it is given decides neither its memory nor its time, but
 // the limits do. It takes and refuses what Go's archive/tar does, for that is what engines unpack layers with; libraries on npm read no
 // sparse files, read on after the end, and set no limit to what a header may claim.
-import { type LayerEntry, normalisePath, readWhiteout } from './entry.ts';
+import { type LayerEntry, normalisePath, printable, readWhiteout } from './entry.ts';
 import {
   checkSparse,
   continues,
   countLines,
   countMapLines,
   expand,
+  maxSegments,
   readDataMap,
   readOldSegments,
   readPaxSparse,
@@ -118,14 +119,14 @@ export class TarReader {
   /** There is no more: what is wrong with that, if anything. */
   finish(): string | undefined {
     if (this.#need === undefined || (this.#need.mayEnd && this.#heldBytes === 0)) return this.#problem;
-    return `it ends within ${this.#place}`;
+    return `it ends within ${printable(this.#place)}`;
   }
 
   #advance(bytes: Buffer): void {
     const step = this.#steps.next(bytes);
     if (step.done) {
       this.#need = undefined;
-      if (step.value !== undefined) this.#problem = `${step.value} (${this.#place})`;
+      if (step.value !== undefined) this.#problem = `${step.value} (${printable(this.#place)})`;
     } else {
       this.#need = step.value;
     }
@@ -175,14 +176,14 @@ export class TarReader {
     }
     const path = normalisePath(name);
     this.#place = path;
-    // A name that ends in a slash is a directory to tars from before POSIX.
-    const flag = header.flag === '0' && name.endsWith('/') ? '5' : header.flag;
+    // Tars from before POSIX know files and links: a directory is what ends in a slash.
+    const flag = header.flag !== '\0' ? header.flag : name.endsWith('/') ? '5' : '0';
     let stored = withoutContent.has(flag) ? 0 : applied.value.size;
     // Padding counts from the archive's content, of which a map within it is a part.
     const padding = stored;
     let size = stored;
     let segments: Segment[] | undefined;
-    const map = flag === 'S' ? yield* oldMap(block) : readPaxSparse(extended.records);
+    const map = flag === 'S' ? yield* oldMap(header, block) : readPaxSparse(extended.records);
     if (!map.ok) return map.problem;
     if (map.value !== undefined && !withoutContent.has(flag)) {
       size = map.value.size;
@@ -214,18 +215,23 @@ function* pad(size: number): Generator<Need, void, Buffer> {
 }
 
 /** GNU's old form: a map in the header and in blocks after it, which no size counts. */
-function* oldMap(block: Buffer): Generator<Need, Parsed<{ segments: Segment[]; size: number }>, Buffer> {
+function* oldMap(
+  { gnu }: TarHeader,
+  block: Buffer,
+): Generator<Need, Parsed<{ segments: Segment[]; size: number }>, Buffer> {
   const size = readNumber(block, 483, 12);
   const first = readOldSegments(block, 386, 4);
-  if (!size.ok || !first.ok) return bad('a sparse map that is malformed');
+  // Star has the same letter for another form.
+  if (!gnu || !size.ok || !first.ok || size.value < 0) return bad('a sparse map that is malformed');
   const segments = first.value;
   let more = continues(block, 482);
-  while (more) {
+  for (let blocks = 1; more; blocks += 1) {
     const next = yield { take: blockSize };
     const read = readOldSegments(next, 0, 21);
     if (!read.ok) return read;
     segments.push(...read.value);
-    if (segments.length > 65_536 || read.value.length === 0) return bad('a sparse map that is malformed');
+    // A block may be empty.
+    if (blocks * 21 > maxSegments) return bad('a sparse map of too many segments');
     more = continues(next, 504);
   }
   return good({ segments, size: size.value });
@@ -257,7 +263,7 @@ function applyExtended(
   { name, linkName, records }: Extended,
 ): Parsed<{ name: string; linkName: string; uid: number; gid: number; size: number }> {
   const { uid, gid, size } = header;
-  const applied = { name: name ?? header.name, linkName: linkName ?? header.linkName, uid, gid, size };
+  const applied = { name: header.name, linkName: header.linkName, uid, gid, size };
   let sparseName: string | undefined;
   for (const [key, value] of records) {
     // An empty value takes an earlier one back (POSIX, "pax Extended Header").
@@ -271,7 +277,8 @@ function applyExtended(
       applied[key] = number.value;
     }
   }
-  return good(sparseName === undefined ? applied : { ...applied, name: sparseName });
+  // GNU's own come before those of pax.
+  return good({ ...applied, name: sparseName ?? (name || applied.name), linkName: linkName || applied.linkName });
 }
 
 function describe(flag: string, path: string, header: TarHeader, size: number): LayerEntry | undefined {
