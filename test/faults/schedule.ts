@@ -147,8 +147,9 @@ function make(random: Random, kind: (typeof others)[number], events: number): Fa
       return { kind, ...when };
     default: {
       const aimed = aim(random);
-      // Chosen requests are waited for.
-      const chosen = aimed.probability === 1 ? { at: random.whole(0, 20), lastsMs: 60_000 } : {};
+      // Chosen requests are waited for, and so are the moves of tags, which are over in a moment.
+      const chosen =
+        aimed.probability === 1 || aimed.requests === 'tag' ? { at: random.whole(0, 20), lastsMs: 60_000 } : {};
       return { kind, misbehaviour: misbehave(random, kind), ...aimed, ...when, ...chosen };
     }
   }
