@@ -64,6 +64,15 @@ describe('a host that answers 429', () => {
     expect(turns).toHaveLength(3);
   });
 
+  test('or 503 with a time to come back at, is left alone until then by streams too', async () => {
+    const clock = instantClock();
+    const gates = createGates(clock, 5 * minute);
+    const answer = { status: 503, headers: { 'retry-after': 'Wed, 25 Nov 2026 02:00:40 GMT' } };
+    value(await gates.enter('registry.example', pull, signal)).leave(answer);
+    value(await gates.enter('registry.example', { ...pull, streams: true }, signal));
+    expect(clock.slept).toEqual([40_000]);
+  });
+
   test('is asked by fewer at a time, and by more again as it answers', async () => {
     const clock = handClock();
     const gates = createGates(clock, 5 * minute);
