@@ -9,6 +9,7 @@ import { type Capability, type Decision, decide } from './decide.ts';
 import { type Deletion, deleteItems } from './delete.ts';
 import type { DeletionRecord } from './record.ts';
 import { emptySnapshot, type PruneStore, refresh } from './snapshot.ts';
+import { isExact } from './tag-names.ts';
 
 export interface PruneRequest {
   repository: Repository;
@@ -39,7 +40,7 @@ export async function pruneRepository(
   signal: AbortSignal,
 ): Promise<Result<Pruned>> {
   const { repository, rules, known, record, now } = request;
-  const snapshot = emptySnapshot(repository);
+  const snapshot = emptySnapshot(repository, rules.ofConfig.filter(isExact));
   const name = formatReference(snapshot.repository);
   const look = async (capability: Capability): Promise<Result<Decision>> => {
     const read = await refresh(

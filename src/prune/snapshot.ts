@@ -31,6 +31,8 @@ export interface StoredNode {
 
 export interface Snapshot {
   repository: Repository;
+  /** Tags that are asked for also where the registry's list leaves them out. */
+  expected: Iterable<string>;
   tags: Map<string, Digest>;
   /** Tags that are listed and point at nothing that can be had, or at something that is no image: they are left alone. */
   strange: Set<string>;
@@ -45,10 +47,11 @@ export interface Snapshot {
 /** Requests at a time. */
 const lanes = 8;
 
-export function emptySnapshot(repository: Repository): Snapshot {
+export function emptySnapshot(repository: Repository, expected: Iterable<string> = []): Snapshot {
   const { registry, repository: name } = repository;
   return {
     repository: { registry, repository: name },
+    expected,
     tags: new Map(),
     strange: new Set(),
     manifests: new Map(),
@@ -70,7 +73,8 @@ export async function refresh(
   const { repository } = snapshot;
   const listed = await store.listTags(repository, signal);
   if (!listed.ok && !isAbsent(listed.failure)) return listed;
-  const tags = listed.ok ? listed.value : [];
+  const isListed = new Set(listed.ok ? listed.value : []);
+  const tags = [...new Set([...isListed, ...snapshot.expected])];
   const heads = await inLanes(tags, (tag) => store.headManifest({ ...repository, tag }, signal));
   if (!heads.ok) return heads;
   snapshot.tags.clear();
@@ -79,6 +83,7 @@ export async function refresh(
   const wanted = new Set(more);
   for (const [at, tag] of tags.entries()) {
     const descriptor = heads.value[at];
+    if (!descriptor && !isListed.has(tag)) continue;
     if (!descriptor || !manifestTypes.includes(descriptor.mediaType)) {
       snapshot.strange.add(tag);
       continue;

@@ -8,7 +8,9 @@ import { type Exchange, headerOf, type Transport } from './transport.ts';
 
 const pageSchema = z.looseObject({ manifests: z.array(descriptorSchema).nullish() });
 /** Bytes. */
-const pageLimit = 16 << 20;
+const pageLimit = 4 << 20;
+/** A registry that has no end of pages is not followed for ever. */
+const maxPages = 500;
 
 /**
  * `sha256-<hex>`: the tag that holds the list where there is no API. The spec cuts a longer hash off at 64 characters, as a
@@ -34,7 +36,7 @@ export async function listAllReferrers(
   const found = new Map<Digest, Descriptor>();
   const seen = new Set<string>();
   let target: string | URL = first;
-  for (;;) {
+  for (let pages = 1; ; pages += 1) {
     const answer = await transport.exchange(
       // 404 is what the spec says of a registry without the API; the others are what older ones and proxies say.
       { ...subject, method: 'GET', target, expect: [200, 400, 404, 405, 406, 501] },
@@ -45,22 +47,23 @@ export async function listAllReferrers(
     const page = answer.value.status === 200 ? parsePage(answer.value.bytes) : undefined;
     if (!page) {
       // Half a list would pass for a whole one.
-      if (seen.size > 0) return fail(broken(subject.where));
+      if (pages > 1) return fail(broken(subject.where, 'a later page of it is malformed'));
       return readTag();
     }
     for (const descriptor of page) found.set(descriptor.digest, descriptor);
     const next = nextOf(headerOf(answer.value, 'link'), answer.value.url);
     if (!next || seen.has(next.href) || next.origin !== answer.value.url.origin) break;
+    if (pages === maxPages) return fail(broken(subject.where, `it has no end after ${pages} pages`));
     seen.add(next.href);
     target = next;
   }
   return found.size > 0 ? ok([...found.values()]) : readTag();
 }
 
-function broken(where: string): Failure {
+function broken(where: string, how: string): Failure {
   return {
     kind: 'verification',
-    message: 'the list of referrers breaks off: a later page of it is malformed',
+    message: `the list of referrers can't be read whole: ${how}`,
     where,
     help: 'try again; if it stays so, the registry’s referrers API is broken',
   };
