@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDockerEngine } from '../src/engine/docker.ts';
+import type { BuildRequest } from '../src/engine/engine.ts';
 import { secretsIn } from '../src/image/history.ts';
 import { createRegistryClient } from '../src/registry/client.ts';
 import { startEmbeddedRegistry } from '../src/registry/embedded.ts';
-import { createLab, type DockerHost, docker, type Lab, labProblem } from './lab/lab.ts';
+import { createLab, type DockerHost, type Lab, labProblem } from './lab/lab.ts';
 import { type Ran, splitbuild } from './lab/splitbuild.ts';
 
 const problem = labProblem();
@@ -29,6 +31,8 @@ const traces = [
 function expectClean(text: string, where: string): void {
   for (const trace of traces) if (text.includes(trace)) throw new Error(`${where} holds ${trace}`);
 }
+
+type Given = Partial<Pick<BuildRequest, 'args' | 'secrets'>>;
 
 /** Every file below a folder, blobs unpacked. */
 function expectCleanFolder(folder: string): number {
@@ -86,7 +90,7 @@ function family(dockerfiles: Record<string, string>, keys: Record<string, string
 describe('without an engine', () => {
   test.each([['build'], ['plan'], ['plan', '--json']])(
     '%s %s refuses a value among the build arguments',
-    async (...args) => {
+    async ({ args }) => {
       const cwd = family({ a: 'FROM scratch\n' }, { a: ', secrets: [TOKEN], args: { A: "Bearer ${env:TOKEN}" }' });
       const ran = await splitbuild(args, { cwd, env });
       expect(ran.code).toBe(2);
@@ -210,7 +214,7 @@ describe.skipIf(problem)(`in the lab${problem ? ` (skipped: ${problem})` : ''}`,
 
   test('a terminal shows no value either', () => {
     const cwd = talking(builderOf('docker'));
-    const command = `"${process.execPath}" "${program}" build`;
+    const command = `stty cols 200 rows 50; "${process.execPath}" "${program}" build`;
     let shown = '';
     try {
       execFileSync('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
@@ -231,13 +235,21 @@ describe.skipIf(problem)(`in the lab${problem ? ` (skipped: ${problem})` : ''}`,
       const context = join(talking(builderOf('docker')), 'base');
       const client = createRegistryClient({ plainHttp: () => true });
       const signal = new AbortController().signal;
-      const find = async (name: string, steps: string, ...flags: string[]): Promise<string[]> => {
-        writeFileSync(join(context, 'Dockerfile'), `${base}${steps}`);
-        const image = `${address}/t/${name}:x`;
-        const options = { env: { ...process.env, ...env, DOCKER_BUILDKIT: '1' }, stdio: 'pipe' } as const;
-        const args = ['--host', `unix://${local.socket}`, 'build', '--quiet', '--tag', image, ...flags, context];
-        execFileSync('docker', args, options);
-        docker(local, 'push', image);
+      const engine = createDockerEngine({
+        connection: { kind: 'host', address: `unix://${local.socket}` },
+        endpoint: 'local',
+        env: process.env,
+      });
+      const platform = { os: 'linux', architecture: here.slice(6) };
+      const find = async (name: string, steps: string, given: Given): Promise<string[]> => {
+        const dockerfile = `${base}${steps}`;
+        const reference = `${address}/t/${name}:x`;
+        const request = { context, dockerfile, platform, args: {}, secrets: {}, reference, plainHttp: true, ...given };
+        const said: string[] = [];
+        const built = await engine.build(request, (line) => said.push(line), signal);
+        if (!built.ok) throw new Error(said.join('\n'));
+        const pushed = await engine.push(reference, { plainHttp: true }, () => undefined, signal);
+        if (!pushed.ok) throw new Error(JSON.stringify(pushed.failure));
         const repository = { registry: address, repository: `t/${name}` };
         const manifest = await client.getManifest({ ...repository, tag: 'x' }, signal);
         if (!manifest.ok) throw new Error(JSON.stringify(manifest.failure));
@@ -246,14 +258,14 @@ describe.skipIf(problem)(`in the lab${problem ? ` (skipped: ${problem})` : ''}`,
         expectClean(JSON.stringify(found.value), 'the places');
         return found.value;
       };
-      const arg = ['--build-arg', 'TOKEN'];
+      const given = { args: { TOKEN: token } };
       expect(
-        await find('clean', 'RUN --mount=type=secret,id=TOKEN /bin/busybox true\n', '--secret', 'id=TOKEN,env=TOKEN'),
+        await find('clean', 'RUN --mount=type=secret,id=TOKEN /bin/busybox true\n', { secrets: { TOKEN: token } }),
       ).toEqual([]);
-      expect(await find('history', 'ARG TOKEN\nRUN /bin/busybox touch /x\n', ...arg)).toEqual([
+      expect(await find('history', 'ARG TOKEN\nRUN /bin/busybox touch /x\n', given)).toEqual([
         expect.stringMatching(/^history\[\d+\]\.created_by$/),
       ]);
-      expect(await find('kept', 'ARG TOKEN\nENV FOO=$TOKEN\nLABEL x=$TOKEN\n', ...arg)).toEqual(
+      expect(await find('kept', 'ARG TOKEN\nENV FOO=$TOKEN\nLABEL x=$TOKEN\n', given)).toEqual(
         expect.arrayContaining(['config.Env FOO', 'label x']),
       );
     } finally {

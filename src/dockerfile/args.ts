@@ -43,10 +43,15 @@ export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): { arg
       const expanded = expand(value, parsed, args);
       if (expanded.ok) args.set(name, expanded.value);
       else problems.push({ message: `the value of ARG ${name} can't be read: ${expanded.message}`, range });
+      // Nobody reads more of them, and ARGs that double each other take their time.
+      if (problems.length >= 3) break;
     }
   }
   return { args, problems };
 }
+
+/** Of a value: forty lines of `ARG A=$A$A` would make one that no memory holds. */
+const maxLength = 65_536;
 
 /** Fills a word's variables in. */
 export function expand(
@@ -57,6 +62,7 @@ export function expand(
   const lexed = lex(text, { escapeChar, lookup: (name) => args.get(name)?.value });
   if (!lexed.ok) return lexed;
   const { value, used, missing } = lexed.value;
+  if (value.length > maxLength) return { ok: false, message: `it grows to over ${maxLength} characters` };
   return {
     ok: true,
     value: { value, missing: [...missing, ...used.flatMap((name) => args.get(name)?.missing ?? [])] },

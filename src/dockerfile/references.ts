@@ -91,18 +91,19 @@ export function readReferences(text: string, options: ReferenceOptions): Result<
     const message = `'${from.text}' is a stage that is not built before this instruction`;
     errors.push(problem('dockerfile-stage-order', message, at(rangeOf(from)), 'move that stage above this one'));
   };
-  const visit = (index: number): void => {
-    if (needed.has(index)) return;
-    needed.add(index);
+  // What a stage needs stands above it, so one way up finds all. (By recursion, a long chain of stages would end the stack.)
+  needed.add(target.value);
+  for (let index = target.value; index >= 0; index--) {
+    if (!needed.has(index)) continue;
     const { base } = bases[index] ?? {};
-    if (base?.kind === 'stage') visit(base.index);
+    if (base?.kind === 'stage') needed.add(base.index);
     for (const { source, resolved } of own(index)) {
       if (resolved.kind !== 'stage') continue;
-      if (resolved.index < index) visit(resolved.index);
+      if (resolved.index < index) needed.add(resolved.index);
       else tooEarly(source);
     }
-  };
-  visit(target.value);
+  }
+  errors.sort((a, b) => (a.location?.line ?? 0) - (b.location?.line ?? 0));
   if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
 
   const triggered = new Set([...needed].flatMap((index) => inherited(index).flat()));

@@ -18,6 +18,10 @@ const pattern = new RegExp(
   `^((?:(${host})/)?(${component}(?:/${component})*))(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}))?$`,
 );
 
+const wholeHost = new RegExp(`^${host}$`);
+/** What may be the id of an image is no name (distribution/reference, normalize.go). */
+const identifier = /^[a-f0-9]{64}$/;
+
 /** Parses what a person writes; no tag is added where there is none. */
 export function parseReference(text: string): Result<Reference> {
   const match = pattern.exec(text);
@@ -34,6 +38,7 @@ export function parseReference(text: string): Result<Reference> {
   const isHost =
     first !== '' &&
     (first.includes('.') || first.includes(':') || first === 'localhost' || first.toLowerCase() !== first);
+  if ((isHost && !wholeHost.test(first)) || identifier.test(text)) return invalid;
   let registry = isHost ? first : 'docker.io';
   let repository = isHost ? name.slice(slash + 1) : name;
   if (registry === 'index.docker.io') registry = 'docker.io';
