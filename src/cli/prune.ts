@@ -83,9 +83,7 @@ async function pruneAll(
     }
     if (!dryRun) {
       const id = `${new Date(rules.now).toISOString().replace(/[-:]/g, '').slice(0, 15).replace('T', '-')}-${randomBytes(3).toString('hex')}`;
-      const opened = openRecord(resolve(options.state, 'prune'), id);
-      if (!opened.ok) return opened;
-      record = opened.value;
+      record = openRecord(resolve(options.state, 'prune'), id);
     }
     const journals = await readJournals(resolve(options.state, 'runs'));
     const plannedBefore = await readPlanned(resolve(options.state, 'prune'));
@@ -118,7 +116,8 @@ async function pruneAll(
       // The port of the embedded registry is another each time, and says nothing.
       repositories.push(registry === undefined ? { ...pruned.value, repository } : pruned.value);
     }
-    const report: PruneReport = { dryRun, repositories, ...(record ? { record: record.file } : {}) };
+    const written = repositories.some(({ done }) => done.length > 0);
+    const report: PruneReport = { dryRun, repositories, ...(record && written ? { record: record.file } : {}) };
     if (!embedded || dryRun) return ok(report);
     // Serving it holds the lock that collecting takes.
     await embedded.close();

@@ -32,28 +32,28 @@ export interface DeletionRecord {
   close(): void;
 }
 
-/** `folder/<id>.jsonl`. */
-export function openRecord(folder: string, id: string): Result<DeletionRecord> {
+/** `folder/<id>.jsonl`, made when there is something to write. */
+export function openRecord(folder: string, id: string): DeletionRecord {
   const file = join(folder, `${id}.jsonl`);
-  try {
-    mkdirSync(folder, { recursive: true });
-    const descriptor = openSync(file, 'a', 0o600);
-    return ok({
-      file,
-      append(lines) {
-        try {
-          writeSync(descriptor, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-          fsyncSync(descriptor);
-          return ok(undefined);
-        } catch (error) {
-          return fail(unwritable(error, file));
-        }
-      },
-      close: () => closeSync(descriptor),
-    });
-  } catch (error) {
-    return fail(unwritable(error, file));
-  }
+  let opened: number | undefined;
+  return {
+    file,
+    append(lines) {
+      if (lines.length === 0) return ok(undefined);
+      try {
+        if (opened === undefined) mkdirSync(folder, { recursive: true });
+        opened ??= openSync(file, 'a', 0o600);
+        writeSync(opened, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+        fsyncSync(opened);
+        return ok(undefined);
+      } catch (error) {
+        return fail(unwritable(error, file));
+      }
+    },
+    close() {
+      if (opened !== undefined) closeSync(opened);
+    },
+  };
 }
 
 const plannedSchema = z.looseObject({

@@ -3,6 +3,7 @@ import stringWidth from 'string-width';
 import type { Decision, Item } from '../prune/decide.ts';
 import type { Deletion } from '../prune/delete.ts';
 import type { Pruned } from '../prune/prune.ts';
+import type { Collected } from '../registry/embedded/collect.ts';
 import { paint } from './paint.ts';
 
 export interface PruneReport {
@@ -11,7 +12,7 @@ export interface PruneReport {
   /** Where what was deleted is written down. */
   record?: string;
   /** What the embedded registry freed. */
-  collected?: { blobs: number; bytes: number };
+  collected?: Collected;
 }
 
 export interface PruneStyle {
@@ -24,7 +25,10 @@ type Row = { item: Item; action: string; note?: string };
 
 export function formatPrune(report: PruneReport, style: PruneStyle): string[] {
   const blocks = report.repositories.flatMap((pruned) => block(pruned, report, style));
-  return [...blocks, summary(report)];
+  const left = (report.collected?.left ?? []).map(
+    (folder) => `${folder} has a manifest that can't be read: no blob of it is freed`,
+  );
+  return [...blocks, ...left, summary(report)];
 }
 
 function block(pruned: Pruned, report: PruneReport, style: PruneStyle): string[] {
