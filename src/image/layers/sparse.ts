@@ -46,7 +46,8 @@ export function readPaxSparse(
           .filter(([key]) => key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes')
           .map(([, value]) => value)
       : map.split(',').filter((text) => text !== '');
-  if (version !== '1.0' && map === undefined && !last.has('GNU.sparse.size')) return good(undefined);
+  // As archive/tar: without a map, it is a file like others.
+  if (version !== '1.0' && numbers.length === 0) return good(undefined);
   const size = parseDecimal(last.get('GNU.sparse.realsize') ?? last.get('GNU.sparse.size') ?? '');
   if (!size.ok) return bad(`a sparse file whose size is ${size.problem}`);
   if (version === '1.0') return good({ size: size.value, inData: true });
