@@ -91,7 +91,8 @@ function makeTrouble(random: Random, dieAt: number | undefined): Trouble {
           return { host, from: begin, to: begin + random.whole(1000, 90_000), state: random.pick(['dead', 'frozen']) };
         })
       : [],
-    failing: new Set(random.chance(0.1) ? [build()] : []),
+    // After a death, the run that has to clean up is one that can't publish its own.
+    failing: new Set(random.chance(dieAt === undefined ? 0.4 : 0.1) ? [build()] : []),
     untested: new Set(random.chance(0.1) ? [random.pick(images as ['base', ...string[]])] : []),
     gateSaysNo: random.chance(0.03),
     ...(random.chance(0.08)
