@@ -40,6 +40,45 @@ export function readWhiteout(path: string): Pick<LayerEntry, 'path' | 'type'> | 
   return { path: `${folder}/${name.slice(whiteout.length)}`, type: 'whiteout' };
 }
 
+/** GNU's continuation of another volume, a volume's label, and its listing of a directory. */
+const others = new Set(['M', 'V', 'D', 'N']);
+
+/** What a tar's entry is in an image, by its type flag; undefined for what is no file of it. `path` is normalised. */
+export function describeEntry(
+  flag: string,
+  path: string,
+  header: { mode: number; uid: number; gid: number; linkName: string },
+  size: number,
+): LayerEntry | undefined {
+  const { mode, uid, gid, linkName } = header;
+  const of = (type: LayerEntry['type'], more: Partial<LayerEntry> = {}): LayerEntry => ({
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    size: 0,
+    ...more,
+  });
+  if (others.has(flag)) return undefined;
+  const removal = readWhiteout(path);
+  if (removal !== undefined && flag !== '5') return of(removal.type, { path: removal.path });
+  switch (flag) {
+    case '0':
+    case '7':
+    case 'S':
+      return of('file', { size });
+    case '1':
+      return of('hardlink', { linkTarget: normalisePath(linkName) });
+    case '2':
+      return of('symlink', { linkTarget: linkName });
+    case '5':
+      return of('directory');
+    default:
+      return of('other');
+  }
+}
+
 /** A path for messages: characters that would move a terminal's cursor, or break a line, are written as `\\x1b`. */
 export function printable(path: string): string {
   return path.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {

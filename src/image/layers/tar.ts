@@ -1,7 +1,7 @@
 // Reads a tar as it streams by, a chunk at a time, and keeps nothing of it: what it is given decides neither its memory nor its time, but
 // the limits do. It takes and refuses what Go's archive/tar does, for that is what engines unpack layers with; libraries on npm read no
 // sparse files, read on after the end, and set no limit to what a header may claim.
-import { type LayerEntry, normalisePath, printable, readWhiteout } from './entry.ts';
+import { describeEntry, type LayerEntry, normalisePath, printable } from './entry.ts';
 import {
   checkSparse,
   continues,
@@ -63,8 +63,6 @@ const nothing = Buffer.alloc(0);
 const zeros = Buffer.alloc(blockSize);
 /** Types that have no content, whatever their size says (archive/tar's isHeaderOnly): links, devices, directories, pipes. */
 const withoutContent = new Set(['1', '2', '3', '4', '5', '6']);
-/** GNU's continuation of another volume, a volume's label, and its listing of a directory. */
-const others = new Set(['M', 'V', 'D', 'N']);
 
 export class TarReader {
   entries = 0;
@@ -196,7 +194,7 @@ export class TarReader {
       const problem = checkSparse({ segments, size }, stored);
       if (problem !== undefined) return problem;
     }
-    const entry = describe(flag, path, { ...header, linkName, uid, gid }, size);
+    const entry = describeEntry(flag, path, { ...header, linkName, uid, gid }, size);
     const wanted = entry === undefined ? undefined : this.#visit(entry);
     const head = wanted === undefined || entry?.type !== 'file' ? 0 : Math.min(wanted.head, size, this.#limits.head);
     const taken = segments === undefined ? head : storedBytes(segments, head);
@@ -279,36 +277,6 @@ function applyExtended(
   }
   // GNU's own come before those of pax.
   return good({ ...applied, name: sparseName ?? (name || applied.name), linkName: linkName || applied.linkName });
-}
-
-function describe(flag: string, path: string, header: TarHeader, size: number): LayerEntry | undefined {
-  const { mode, uid, gid, linkName } = header;
-  const of = (type: LayerEntry['type'], more: Partial<LayerEntry> = {}): LayerEntry => ({
-    path,
-    type,
-    mode,
-    uid,
-    gid,
-    size: 0,
-    ...more,
-  });
-  if (others.has(flag)) return undefined;
-  const removal = readWhiteout(path);
-  if (removal !== undefined && flag !== '5') return of(removal.type, { path: removal.path });
-  switch (flag) {
-    case '0':
-    case '7':
-    case 'S':
-      return of('file', { size });
-    case '1':
-      return of('hardlink', { linkTarget: normalisePath(linkName) });
-    case '2':
-      return of('symlink', { linkTarget: linkName });
-    case '5':
-      return of('directory');
-    default:
-      return of('other');
-  }
 }
 
 function untilZero(bytes: Buffer): string {
