@@ -39,7 +39,8 @@ export function createAgents(
     const known = agents.get(key);
     if (known) return ok(known);
     const trust = { ...(own.length > 0 ? { ca: [...publicAuthorities(), ...own] } : {}), ...client };
-    const shared = { connections: 8, keepAliveTimeout: 10_000, bodyTimeout: options.bodyTimeout };
+    // More than requests go at a time (rate.ts): a blob that is being read, or copied, must not keep others from a connection.
+    const shared = { connections: 64, keepAliveTimeout: 10_000, bodyTimeout: options.bodyTimeout };
     const connect = { ...trust, timeout: 15_000 };
     // As Go's programs do, a proxy of the environment is never asked for this very machine.
     const agent = direct

@@ -56,7 +56,7 @@ interface Gate {
   budgets: Map<string, Budget>;
 }
 
-/** As many as there are connections to a host. */
+/** Requests that have no answer yet; bodies on their way, which may take long, are not counted. */
 export const widest = 8;
 /** Ms between requests where nothing is left and it isn't known of how many in what time. */
 const slowest = 60_000;

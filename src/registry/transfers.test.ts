@@ -237,3 +237,23 @@ async function behindCuttingProxy(start: typeof startOurs, cuts: number[]) {
   const address = proxy.address();
   return { registry: `127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`, sent: () => sent };
 }
+
+test('many blobs copied at the same time within a registry don’t wait for each other', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'copies-'));
+  const registry = value(await startEmbeddedRegistry({ root }));
+  ends.push(registry.close, () => rm(root, { recursive: true, force: true }));
+  const at = (name: string) => ({ registry: registry.address, repository: name });
+  const copier = client();
+  const blobs = Array.from({ length: 20 }, (_, nth) => noise(300_000, `copy ${nth}`));
+  for (const bytes of blobs) value(await copier.putBlob(at('from'), blobOf(bytes), opener(bytes), signal));
+  const copied = await Promise.all(
+    blobs.map((bytes) => {
+      const source = async function* () {
+        const stream = await copier.getBlob(at('from'), blobOf(bytes), signal);
+        yield* value(stream);
+      };
+      return copier.putBlob(at('to'), blobOf(bytes), () => Readable.from(source(), { objectMode: false }), signal);
+    }),
+  );
+  for (const one of copied) value(one);
+}, 30_000);

@@ -137,10 +137,16 @@ export function createTransport(options: TransportOptions): Transport {
     const dispatcher = take(await agentFor(url, name, exchange.registry));
     const streams = typeof exchange.body === 'function';
     const turn = take(await gates.enter(url.host, { ...exchange, path: url.pathname, streams }, signal));
-    const body =
-      typeof exchange.body === 'function'
-        ? Readable.from(marked(exchange.body()), { objectMode: false })
-        : exchange.body;
+    let body: Uint8Array | Readable | undefined;
+    try {
+      body =
+        typeof exchange.body === 'function'
+          ? Readable.from(marked(exchange.body()), { objectMode: false })
+          : exchange.body;
+    } catch (error) {
+      turn.leave();
+      throw error;
+    }
     const headersTimeout = exchange.patience ?? patience.head;
     // undici's time-out of the head begins when the body is sent, and doesn't end what comes in drips. This one is of the whole, where no
     // stream is sent; of the head alone, as the signal also ends the answer's body.
