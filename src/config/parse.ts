@@ -1,6 +1,6 @@
 // Reads YAML into plain data, and remembers where in the file each value and key stands. It makes the data itself rather
 // than with yaml's toJS, so that aliases and merge keys keep their places and can't grow without end.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 
 /** Keys and list positions from the top of the file. */
@@ -36,8 +36,8 @@ const maxValues = 50_000;
 /** Parses the file; a failure holds what is wrong with it as YAML, and then nothing can be said of its content. */
 export function parseConfig(source: string, file: string): Result<ParsedFile> {
   const text = source.startsWith('\uFEFF') ? source.slice(1) : source;
-  const counter = new LineCounter();
-  const locate = (span: Span): Location => locationOf(text, counter, file, span);
+  const starts = lineStartsOf(text);
+  const locate = (span: Span): Location => locationOf(text, starts, file, span);
   const problem = (severity: Diagnostic['severity'], message: string, span: Span, help?: string): Diagnostic => {
     const location = locate(span);
     return { code: 'yaml', severity, message, location, ...(help ? { help } : {}) };
@@ -45,7 +45,6 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
   const errors: Diagnostic[] = [];
   try {
     const document = parseDocument(text, {
-      lineCounter: counter,
       merge: true,
       prettyErrors: false,
       logLevel: 'error',
@@ -175,15 +174,35 @@ function spanOfNode(node: Node): Span {
   return node.range ? { start: node.range[0], end: node.range[1] } : first;
 }
 
-function locationOf(text: string, counter: LineCounter, file: string, span: Span): Location {
+/** Offsets. yaml's own counter leaves lines out where a flow collection is broken. */
+function lineStartsOf(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+function locationOf(text: string, starts: readonly number[], file: string, span: Span): Location {
   // What misses at the end of the file is shown after its last character, not in the empty line that follows.
-  const { line, col } = counter.linePos(Math.min(span.start, text.trimEnd().length));
-  const start = counter.lineStarts[line - 1] ?? 0;
-  const newline = text.indexOf('\n', start);
-  const row = text.slice(start, newline < 0 ? text.length : newline).replace(/\r$/, '');
+  const offset = Math.min(span.start, text.trimEnd().length);
+  const line = Math.max(1, lineAt(starts, offset));
+  const start = starts[line - 1] ?? 0;
+  const end = (starts[line] ?? text.length + 1) - 1;
+  const row = text.slice(start, text[end - 1] === '\r' ? end - 1 : end);
+  const col = offset - start + 1;
   const column = Math.max(1, col);
   const endColumn = Math.max(column + 1, Math.min(column + span.end - span.start, row.length + 1));
-  return { file, line: Math.max(1, line), column, endColumn, text: row };
+  return { file, line, column, endColumn, text: row };
+}
+
+/** How many lines begin at or before an offset. */
+function lineAt(starts: readonly number[], offset: number): number {
+  let [low, high] = [0, starts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((starts[middle] ?? 0) <= offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** In a flow map or list, the brace of a `${` that is not in quotes opens another map. */

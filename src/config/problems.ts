@@ -44,7 +44,9 @@ export function createProblems(parsed: ParsedFile): Problems {
     if (silenced.has(path.join('\0')) && at !== 'key' && typeof at === 'string') return;
     const location = parsed.locate(spanOf(parsed, path, at));
     const diagnostic: Diagnostic = { code, severity, message, location, ...(help ? { help } : {}) };
-    found.set(JSON.stringify(diagnostic), diagnostic);
+    // Without the line's text, which may be long and is the same at the same place.
+    const { text: _, ...place } = location;
+    found.set(JSON.stringify([severity, code, message, place, help]), diagnostic);
   };
   return {
     error: (code, path, message, detail) => add('error', code, path, message, detail),

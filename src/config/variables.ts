@@ -51,6 +51,8 @@ export interface VariableSpace {
 
 const builtin: ReadonlySet<string> = new Set([...laterNames, ...gitNames, 'date']);
 const maxLength = 100_000;
+/** Of variables in variables. */
+const maxDepth = 100;
 
 /** All variables there are, for the parts of a file to see some of them. `hints` helps with names that a part does not see. */
 export function createVariables(
@@ -119,6 +121,12 @@ function seeLayers(
       const message = `variables refer to each other: ${around.join(' -> ')}`;
       const help = 'give one of them a value of its own';
       problems.error('variable-cycle', originOf(around[0] ?? name, path), message, { help });
+      return undefined;
+    }
+    if (within.length >= maxDepth) {
+      problems.error('variable-depth', path, `variables stand in each other over ${maxDepth} times`, {
+        help: 'write the value itself',
+      });
       return undefined;
     }
     if (find(name)) return templateOf(name, path, within);
