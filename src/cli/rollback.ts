@@ -5,9 +5,10 @@ import { systemClock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { registryPath } from '../family/family.ts';
+import type { TagMoves } from '../image/publication.ts';
 import type { Event } from '../run/event.ts';
 import { openJournal, parseJournal } from '../run/journal.ts';
-import { lastPublished, type Published, planRollback, publishedBy, type Rollback, rollBack } from '../run/rollback.ts';
+import { lastPublished, planRollback, publishedBy, type Rollback, rollBack } from '../run/rollback.ts';
 import { type FamilyOptions, interruptSignal, loadConfig, printFailure } from './load.ts';
 import { type OpenRegistry, openRegistry, runId } from './open-registry.ts';
 
@@ -84,7 +85,7 @@ async function choose(
   what: string[],
   config: Config,
   runs: string,
-): Promise<Result<{ images: { repository: string; tags: string[] }[] } | { moved: Published[] }>> {
+): Promise<Result<{ images: { repository: string; tags: string[] }[] } | { moved: TagMoves[] }>> {
   const [first] = what;
   const known = config.images.map(({ name }) => name);
   if (first !== undefined && !known.includes(first)) {

@@ -2,7 +2,7 @@
 // It is an OCI index, so it needs no blob, and its children keep the previous image from being collected.
 import { createHash } from 'node:crypto';
 import { sha256 } from './digest.ts';
-import { type Descriptor, type Digest, type Index, isIndexType, mediaTypes } from './oci.ts';
+import { type Descriptor, type Digest, type Index, mediaTypes } from './oci.ts';
 
 type Target = Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
 
@@ -15,12 +15,18 @@ export interface Move {
   from?: Target;
 }
 
-export interface Publication {
+/** A tag that moves, and the arch tags that go with it. */
+export interface TagMoves {
+  repository: string;
+  tag: string;
+  /** In the order in which they are made: arch tags, then the tag. */
+  moves: Move[];
+}
+
+export interface Publication extends TagMoves {
   run: string;
   /** When that run looked at the tags and planned, ms since the epoch. */
   planned: number;
-  /** Of one repository: a tag and the arch tags that go with it. */
-  moves: Move[];
 }
 
 export const recordType = 'application/vnd.splitbuild.publication.v1+json';
@@ -37,7 +43,7 @@ export function recordTag(tag: string): string {
   return name.length <= 128 ? name : `splitbuild-${createHash('sha256').update(tag).digest('hex')}`;
 }
 
-export function composeRecord({ run, planned, moves }: Publication): {
+export function composeRecord({ run, planned, moves }: Omit<Publication, 'repository' | 'tag'>): {
   bytes: Uint8Array;
   mediaType: string;
   digest: Digest;
@@ -63,36 +69,21 @@ export function composeRecord({ run, planned, moves }: Publication): {
 }
 
 /** Undefined where it is no record. */
-export function parseRecord(index: Index, repository: string): Publication | undefined {
+export function parseRecord(index: Index, repository: string, tag: string): Publication | undefined {
   const run = index.annotations?.[annotation.run];
   const planned = Date.parse(index.annotations?.[annotation.planned] ?? '');
   if (index.artifactType !== recordType || run === undefined || Number.isNaN(planned)) return undefined;
   const targets = new Map<string, { to?: Target; from?: Target }>();
   for (const { mediaType, digest, size, annotations } of index.manifests) {
-    const tag = annotations?.[annotation.tag];
+    const moved = annotations?.[annotation.tag];
     const role = annotations?.[annotation.role];
-    if (tag === undefined || (role !== 'to' && role !== 'from')) return undefined;
-    targets.set(tag, { ...targets.get(tag), [role]: { mediaType, digest, size } });
+    if (moved === undefined || (role !== 'to' && role !== 'from')) return undefined;
+    targets.set(moved, { ...targets.get(moved), [role]: { mediaType, digest, size } });
   }
-  const moves = [...targets].flatMap(([tag, { to, from }]): Move[] =>
-    to ? [{ repository, tag, to, ...(from ? { from } : {}) }] : [],
+  const moves = [...targets].flatMap(([moved, { to, from }]): Move[] =>
+    to ? [{ repository, tag: moved, to, ...(from ? { from } : {}) }] : [],
   );
-  return { run, planned, moves };
-}
-
-/** Moves as they were recorded: by repository, a tag with the arch tags that come before it. Only the tag is of an index. */
-export function groupMoves(moves: Move[]): { repository: string; tag: string; moves: Move[] }[] {
-  const groups: { repository: string; tag: string; moves: Move[] }[] = [];
-  for (const [repository, own] of Map.groupBy(moves, (move) => move.repository)) {
-    let before: Move[] = [];
-    for (const [index, move] of own.entries()) {
-      before.push(move);
-      if (!isIndexType(move.to.mediaType) && index < own.length - 1) continue;
-      groups.push({ repository, tag: move.tag, moves: before });
-      before = [];
-    }
-  }
-  return groups;
+  return { run, planned, repository, tag, moves };
 }
 
 /**

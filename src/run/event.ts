@@ -1,7 +1,7 @@
 // Everything that can happen in a run, in one union. The executor emits these; journal, terminal, CI log and JSON only read them.
 import type { Failure } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
-import type { Move } from '../image/publication.ts';
+import type { TagMoves } from '../image/publication.ts';
 import type { Plan } from '../plan/plan.ts';
 
 export interface BuilderInfo {
@@ -65,7 +65,7 @@ export type Event = {
   | { type: 'builder-lost'; builder: string; failure: Failure }
   | { type: 'builder-back'; builder: string }
   /** All is staged and verified, and tags begin to move. Unit: an image's name, or `family`. Planned: ms since the epoch. */
-  | { type: 'publish-prepared'; unit: string; planned: number; moves: Move[] }
+  | { type: 'publish-prepared'; unit: string; planned: number; groups: TagMoves[] }
   /** A tag now points at the digest; `previous` is what it pointed at before. */
   | { type: 'tag-moved'; reference: string; digest: Digest; previous?: Digest }
   /** A tag is back at what it was before the publication; without a digest it is gone again. */

@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
-import type { Publication } from '../image/publication.ts';
+import type { TagMoves } from '../image/publication.ts';
 import type { Event } from './event.ts';
 
 export interface Journal {
@@ -61,8 +61,12 @@ export interface Unfinished {
 }
 
 /** A publication that began to move tags and did not end. */
-export interface OpenPublication extends Publication {
+export interface OpenPublication {
+  run: string;
+  /** Ms since the epoch. */
+  planned: number;
   unit: string;
+  groups: TagMoves[];
 }
 
 export interface History {
@@ -118,7 +122,7 @@ function replay(event: Event, { run, builds }: { run: string; builds: boolean },
       return;
     }
     case 'publish-prepared':
-      history.open.push({ run, unit: event.unit, planned: event.planned, moves: event.moves });
+      history.open.push({ run, unit: event.unit, planned: event.planned, groups: event.groups });
       return;
     case 'publish-finished':
       history.open = history.open.filter((one) => one.run !== run || one.unit !== event.unit);

@@ -1,7 +1,7 @@
 // Ends what a run that was killed in the middle of its moves left: another run of this machine's by its journal, one of another
 // machine's by the records in the registry.
 import { ok, type Result } from '../failure.ts';
-import { groupMoves, type Move } from '../image/publication.ts';
+import type { Move } from '../image/publication.ts';
 import type { OpenPublication } from './journal.ts';
 import { at, moveAll, nameOf, type Snapshot, takeBack, type World, writeRecords } from './transaction.ts';
 
@@ -11,7 +11,8 @@ import { at, moveAll, nameOf, type Snapshot, takeBack, type World, writeRecords 
  */
 export async function recover(open: OpenPublication, world: World, signal: AbortSignal): Promise<Result<void>> {
   const states: { move: Move; digest: string | undefined }[] = [];
-  for (const move of open.moves) {
+  const moves = open.groups.flatMap((group) => group.moves);
+  for (const move of moves) {
     const now = await world.registry.headManifest(at(world, move.repository, move.tag), signal);
     if (!now.ok) return now;
     states.push({ move, digest: now.value?.digest });
@@ -24,14 +25,14 @@ export async function recover(open: OpenPublication, world: World, signal: Abort
   };
   if (!begun) return end('taken-back');
   const { run, planned } = open;
-  const records = groupMoves(open.moves).map((group) => ({ ...group, run, planned }));
+  const records = open.groups.map((group) => ({ ...group, run, planned }));
   const recorded = await writeRecords(records, world, signal);
   if (!recorded.ok) return recorded;
   const moved = await moveAll(pending, world, signal);
   if (moved.ok) return end('published');
   const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;
   if (!gone) return moved;
-  const back = await takeBack(open.moves, world, signal);
+  const back = await takeBack(moves, world, signal);
   return back.ok ? end('taken-back') : back;
 }
 
@@ -55,7 +56,7 @@ export function openInRecords(
     const waits = moves.some(({ from, to }, index) => where[index] === from?.digest && from?.digest !== to.digest);
     const planned = Math.max(...records.map((record) => record.planned));
     return moved && waits
-      ? [{ run, planned, unit: publish === 'family' ? 'family' : (moves[0]?.repository ?? ''), moves }]
+      ? [{ run, planned, unit: publish === 'family' ? 'family' : (moves[0]?.repository ?? ''), groups: records }]
       : [];
   });
 }

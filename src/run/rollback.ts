@@ -1,16 +1,9 @@
 // Takes tags back to what they pointed at before a publication: the last one of an image, as the registry's record tells, or one run's, as
 // its journal tells. The way back is a publication of its own, so it can be taken back as well.
 import { fail, ok, type Result } from '../failure.ts';
-import { groupMoves, type Move } from '../image/publication.ts';
+import type { Move, TagMoves } from '../image/publication.ts';
 import type { Event } from './event.ts';
 import { type MoveGroup, publishUnit, readRecord, takeSnapshot, type World } from './transaction.ts';
-
-/** What a publication moved, a tag with its arch tags. */
-export interface Published {
-  repository: string;
-  tag: string;
-  moves: Move[];
-}
 
 export interface Rollback {
   /** What goes back where; in the order in which it does. */
@@ -24,12 +17,11 @@ export async function lastPublished(
   images: { repository: string; tags: string[] }[],
   world: World,
   signal: AbortSignal,
-): Promise<Result<Published[]>> {
+): Promise<Result<TagMoves[]>> {
   const found = await Promise.all(
     images.flatMap(({ repository, tags }) =>
-      tags.map(async (tag): Promise<Result<Published | undefined>> => {
-        const record = await readRecord(repository, tag, world, signal);
-        return record.ok ? ok(record.value && { repository, tag, moves: record.value.moves }) : record;
+      tags.map(async (tag): Promise<Result<TagMoves | undefined>> => {
+        return readRecord(repository, tag, world, signal);
       }),
     ),
   );
@@ -39,13 +31,13 @@ export async function lastPublished(
 }
 
 /** What one run published, as its journal tells. */
-export function publishedBy(events: Event[]): Published[] {
-  return groupMoves(events.flatMap((event) => (event.type === 'publish-prepared' ? event.moves : [])));
+export function publishedBy(events: Event[]): TagMoves[] {
+  return events.flatMap((event) => (event.type === 'publish-prepared' ? event.groups : []));
 }
 
 /** Fails with `conflict` where a tag is no longer what was published, and where what it was before is gone. */
 export async function planRollback(
-  published: Published[],
+  published: TagMoves[],
   world: World,
   signal: AbortSignal,
 ): Promise<Result<Rollback>> {
@@ -70,6 +62,7 @@ export async function planRollback(
         if (now.value) rollback.created.push({ repository, tag: move.tag });
         continue;
       }
+      if (now.value?.digest === move.from.digest) continue;
       const before = await world.registry.headManifest({ ...at, digest: move.from.digest }, signal);
       if (!before.ok) return before;
       if (!before.value) {

@@ -3,12 +3,12 @@
 import { fail, ok, type Result } from '../failure.ts';
 import {
   composeRecord,
-  groupMoves,
   isOlder,
   type Move,
   type Publication,
   parseRecord,
   recordTag,
+  type TagMoves,
 } from '../image/publication.ts';
 import type { Reference } from '../image/reference.ts';
 import { isIndex } from '../image/store.ts';
@@ -31,7 +31,7 @@ export interface Snapshot {
 
 export type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
 
-export const nameOf = ({ repository, tag }: Pick<Move, 'repository' | 'tag'>): string => `${repository}:${tag}`;
+export const nameOf = ({ repository, tag }: { repository: string; tag: string }): string => `${repository}:${tag}`;
 
 export function at({ registryAddress }: World, repository: string, tag: string): Reference {
   return { registry: registryAddress, repository, tag };
@@ -70,7 +70,7 @@ export async function readRecord(
 ): Promise<Result<Publication | undefined>> {
   const reference = { registry: world.registryAddress, repository, tag: recordTag(tag) };
   const found = await world.registry.getManifest(reference, signal);
-  if (found.ok) return ok(isIndex(found.value) ? parseRecord(found.value.content, repository) : undefined);
+  if (found.ok) return ok(isIndex(found.value) ? parseRecord(found.value.content, repository, tag) : undefined);
   return found.failure.kind === 'registry' && found.failure.status === 404 ? ok(undefined) : found;
 }
 
@@ -94,10 +94,13 @@ export async function publishUnit(
   if (refused) return refused;
   const { planned } = snapshot;
   const moves = changes.map(({ move }) => move);
-  world.emit({ type: 'publish-prepared', unit, planned, moves, time: world.clock.now() });
+  const changed = [...Map.groupBy(changes, ({ group }) => group)].map(
+    ([{ repository, tag }, found]): TagMoves => ({ repository, tag, moves: found.map(({ move }) => move) }),
+  );
+  world.emit({ type: 'publish-prepared', unit, planned, groups: changed, time: world.clock.now() });
   // From here on only the end of the moves is an end: they take milliseconds, and a second Ctrl-C ends the process.
   const steady = new AbortController().signal;
-  const records = groupMoves(moves).map((group) => ({ ...group, run: world.id, planned }));
+  const records = changed.map((group) => ({ ...group, run: world.id, planned }));
   const recorded = await writeRecords(records, world, steady);
   if (!recorded.ok) return endTakenBack(recorded);
   const pendingMoves = pending.map(({ move }) => move);
@@ -111,10 +114,7 @@ export async function publishUnit(
 
   /** The tags are where they were: so are their records, as far as the registry lets. */
   async function endTakenBack(failed: Result<void>): Promise<Result<void>> {
-    const before = records.flatMap((group) => {
-      const record = snapshot.records.get(nameOf(group));
-      return record ? [{ ...record, repository: group.repository, tag: group.tag }] : [];
-    });
+    const before = changed.flatMap((group) => snapshot.records.get(nameOf(group)) ?? []);
     const restored = await writeRecords(before, world, steady);
     if (restored.ok) world.emit({ type: 'publish-finished', unit, outcome: 'taken-back', time: world.clock.now() });
     return failed;
@@ -202,11 +202,7 @@ async function conflicts(
  * One record a tag. That a registry won't have it costs the way back from other machines and nothing else; where it may take it at the
  * next attempt, this one ends here.
  */
-export async function writeRecords(
-  records: (Publication & { repository: string; tag: string })[],
-  world: World,
-  signal: AbortSignal,
-): Promise<Result<void>> {
+export async function writeRecords(records: Publication[], world: World, signal: AbortSignal): Promise<Result<void>> {
   const written = await Promise.all(
     records.map(async ({ repository, tag, ...publication }): Promise<Result<void>> => {
       const record = composeRecord(publication);

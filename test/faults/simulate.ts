@@ -120,7 +120,8 @@ type Versions = Map<string, number>;
 function note(versions: Versions, { events: own }: EndedRun, version: number): void {
   for (const event of own) {
     if (event.type !== 'publish-prepared') continue;
-    for (const { to } of event.moves) if (!versions.has(to.digest)) versions.set(to.digest, version);
+    for (const { to } of event.groups.flatMap(({ moves }) => moves))
+      if (!versions.has(to.digest)) versions.set(to.digest, version);
   }
 }
 
