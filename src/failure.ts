@@ -44,7 +44,7 @@ export type Failure =
   | ({ kind: 'placement' } & Explained)
   /** A build ran and failed; never retried. `log` is the end of its output. */
   | ({ kind: 'build'; exitCode: number; log: string[] } & Explained)
-  /** A test in an image, or a gate, ran and said no; never retried. `log` is the end of its output. */
+  /** A test in an image, a gate or the audit of layers said no; never retried. `log` is the end of its output. */
   | ({ kind: 'check'; exitCode: number; log: string[] } & Explained)
   /** A tag is not where it was when the run planned: somebody else published. */
   | ({ kind: 'conflict' } & Explained)

@@ -3,17 +3,21 @@ import { systemClock } from '../clock.ts';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
+import { auditImage } from '../image/audit/audit.ts';
+import { type AuditCache, createAuditCache } from '../image/audit/cache.ts';
+import { formatFindings } from '../image/audit/format.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { Plan } from '../plan/plan.ts';
 import { createReporter } from '../report/choose.ts';
 import { readInputs } from '../run/build-inputs.ts';
 import { secretValue } from '../run/build-task.ts';
+import type { RunContext } from '../run/context.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
-import { openRegistry, runId } from './open-registry.ts';
+import { type OpenRegistry, openRegistry, runId } from './open-registry.ts';
 
 interface BuildOptions extends FamilyOptions {
   builder: string[];
@@ -115,7 +119,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           clock: systemClock,
           env: process.env,
           readInputs,
-          audit: async () => ok([]),
+          audit: auditor(registry.value, createAuditCache(resolve(options.state, 'audit'))),
           runGate: gateRunner(config.folder, process.env),
           force: options.force ?? false,
         },
@@ -134,6 +138,15 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
     await fleet?.close();
     await registry.value.close();
   }
+}
+
+/** Audits an image of the run's registry; layers that were seen before are known from the state folder. */
+function auditor({ client, address }: OpenRegistry, cache: AuditCache): RunContext['audit'] {
+  return async ({ name, repository, descriptor, platform }, allow, signal) => {
+    const at = { registry: address, repository };
+    const report = await auditImage(client, at, descriptor, platform, { allow, cache }, signal);
+    return report.ok ? ok(formatFindings(name, platform, report.value.findings)) : report;
+  };
 }
 
 /** A tag must not lose platforms because one run was asked for fewer. */

@@ -9,11 +9,11 @@ export function explainFailure(state: TaskState, log: string[], color: boolean):
   const took = state.durationMs === undefined ? '' : ` after ${formatDuration(state.durationMs)}`;
   const lines = [paint('red', `✖ ${taskName(state.task)} failed${took}`, color)];
   const { failure } = state;
-  const own = failure?.kind === 'build' ? failure.log : [];
+  const own = failure && 'log' in failure ? failure.log : [];
   lines.push(...(log.length > 0 ? log : own).map((line) => `  ${paint('dim', line, color)}`));
   if (failure)
     lines.push(
-      ...formatFailure(failure.kind === 'build' ? { ...failure, log: [] } : failure, { color })
+      ...formatFailure('log' in failure ? { ...failure, log: [] } : failure, { color })
         .trimEnd()
         .split('\n'),
     );

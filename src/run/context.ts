@@ -11,6 +11,8 @@ import type { Emit } from './event.ts';
 import type { RunGate } from './gate.ts';
 
 export interface AuditedImage {
+  /** Of the image in the config. */
+  name: string;
   repository: string;
   /** Of the image manifest. */
   descriptor: Descriptor;
@@ -35,7 +37,7 @@ export interface RunContext {
   env: Readonly<Record<string, string | undefined>>;
   /** Reads what a build depends on besides its upstreams. */
   readInputs(task: BuildTask): Promise<Result<BuildInputs>>;
-  /** Looks for binaries of another machine in the layers of one platform's image; a line for each that is found. */
+  /** Looks for binaries of another machine in the layers of one platform's image; what is found, as lines for people. */
   audit(image: AuditedImage, allow: string[], signal: AbortSignal): Promise<Result<string[]>>;
   runGate: RunGate;
   /** Go on where a tag has moved since the run planned; an older run never overwrites a newer one all the same. */

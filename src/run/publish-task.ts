@@ -122,13 +122,10 @@ export async function auditPlatforms(
   const found: string[] = [];
   for (const { platform, child, carried } of platforms) {
     if (carried) continue;
-    const lines = await run.audit(
-      { repository: task.repository, descriptor: child.descriptor, platform },
-      allow,
-      signal,
-    );
+    const image = { name: task.image, repository: task.repository, descriptor: child.descriptor, platform };
+    const lines = await run.audit(image, allow, signal);
     if (!lines.ok) return lines;
-    found.push(...lines.value.map((line) => `${formatPlatform(platform)}: ${line}`));
+    found.push(...lines.value);
   }
   if (found.length === 0) return ok(undefined);
   if (mode === 'warn') {
@@ -136,9 +133,11 @@ export async function auditPlatforms(
     return ok(undefined);
   }
   return fail({
-    kind: 'verification',
-    message: `binaries of another machine are in the layers: ${found.join('; ')}`,
+    kind: 'check',
+    exitCode: 1,
+    log: found,
+    message: `${task.image} is not published: programs of another machine are in its layers`,
     where: `${run.registryAddress}/${task.repository}`,
-    help: 'mend what copies or downloads them; files that may be so are named under audit: { allow: […] }',
+    help: 'mend what copies or downloads them; `audit: { allow: […] }` names files that may be so, `audit: warn` publishes all the same',
   });
 }
