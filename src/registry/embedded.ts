@@ -3,11 +3,11 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Answer, refuse } from './embedded/answer.ts';
-import { errorCode } from './embedded/disk.ts';
+import { errorCode, syncUpTo } from './embedded/disk.ts';
 import { draftsFolder, openLayouts } from './embedded/layout.ts';
 import { lockFolder } from './embedded/lock.ts';
 import { answerCall, type Served } from './embedded/routes.ts';
@@ -40,7 +40,8 @@ export async function startEmbeddedRegistry(options: EmbeddedRegistryOptions): P
   const drafts = join(root, draftsFolder);
   let unlock: () => Promise<void> = async () => undefined;
   try {
-    await mkdir(root, { recursive: true });
+    const made = await mkdir(root, { recursive: true });
+    if (made !== undefined) await syncUpTo(dirname(made), root);
     if (!readOnly) {
       const lock = await lockFolder(root);
       if (!lock.ok) return lock;

@@ -37,13 +37,28 @@ export async function writeWhole(file: string, content: string | Uint8Array, dra
   await syncFolder(dirname(file));
 }
 
-/** mkdir -p below `root`, made durable. */
-export async function makeFolder(root: string, folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
+/**
+ * mkdir -p below `root`, made durable, for whoever asks: not only for the one who made it and is still at that. `durable` has what this process
+ * knows to be: what another one left may not be on the disk yet.
+ */
+export async function makeFolder(root: string, folder: string, durable: Map<string, Promise<void>>): Promise<void> {
+  const made = await mkdir(folder, { recursive: true });
+  const known = made === undefined ? durable.get(folder) : undefined;
+  const synced = known ?? syncUpTo(root, folder);
+  durable.set(folder, synced);
+  try {
+    await synced;
+  } catch (error) {
+    durable.delete(folder);
+    throw error;
+  }
+}
+
+/** Syncs a folder and those above it, up to `root`. */
+export async function syncUpTo(root: string, folder: string): Promise<void> {
   for (let at = folder; !relative(root, at).startsWith('..'); at = dirname(at)) {
     await syncFolder(at);
-    if (at === root) break;
+    if (at === root || at === dirname(at)) break;
   }
 }
 

@@ -82,6 +82,7 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
   const folder = repositoryFolder(root, name);
   const indexFile = join(folder, 'index.json');
   const drafts = join(root, draftsFolder);
+  const durable = new Map<string, Promise<void>>();
   const described = new Map<Digest, Described>();
   let cached: readonly Descriptor[] | undefined;
   let queue: Promise<unknown> = Promise.resolve();
@@ -100,7 +101,7 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
     const turn = queue.then(async () =>
       work((await entries()) ?? [], async (next) => {
         if (!(await entries())) {
-          await makeFolder(root, folder);
+          await makeFolder(root, folder, durable);
           await writeWhole(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', drafts);
         }
         try {
@@ -118,7 +119,7 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
   };
 
   const prepare = async (digest: Digest): Promise<void> => {
-    await makeFolder(root, blobFolder(digest));
+    await makeFolder(root, blobFolder(digest), durable);
     if (await entries()) return;
     await alone(async (_, save) => {
       if (!(await entries())) await save([]);
@@ -153,7 +154,7 @@ function openRepository(root: string, name: string, fresh: boolean): Repository 
     },
     settle: (digest) => syncFolder(blobFolder(digest)),
     write: async (digest, bytes) => {
-      await makeFolder(root, blobFolder(digest));
+      await makeFolder(root, blobFolder(digest), durable);
       await writeWhole(blobFile(digest), bytes, drafts);
     },
     remove: async (digest) => {
