@@ -119,7 +119,7 @@ async function prune(registry: MemoryRegistry, known: Known): Promise<Pruned> {
 const models: fc.Arbitrary<Model> = fc.record({ tagDeletion: fc.boolean(), referrersApi: fc.boolean() });
 const steps = fc.array(step, { minLength: 3, maxLength: 40 });
 
-test('what a kept tag needs is there afterwards, whole', async () => {
+test('what a kept tag needs is there afterwards, whole', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(steps, models, async (made, model) => {
       const { registry, known } = build(made, model);
@@ -143,11 +143,11 @@ test('what a kept tag needs is there afterwards, whole', async () => {
       await prune(registry, known);
       expect(registry.deletions).toEqual([]);
     }),
-    { numRuns: 400 },
+    { numRuns: 300 },
   );
 });
 
-test('a tag that moves to something that is about to go protects it', async () => {
+test('a tag that moves to something that is about to go protects it', { timeout: 60_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(steps, models, fc.nat({ max: 8 }), pick, async (made, model, when, which) => {
       const { registry, known } = build(made, model);
@@ -168,6 +168,6 @@ test('a tag that moves to something that is about to go protects it', async () =
       expect(registry.tags.get('v2')).toBe(target);
       expect(registry.isWhole(target)).toBe(true);
     }),
-    { numRuns: 400 },
+    { numRuns: 300 },
   );
 });

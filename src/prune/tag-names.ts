@@ -29,11 +29,6 @@ export function readTagName(tag: string): TagName {
   return { kind: 'plain' };
 }
 
-/** Name of a tag's record. */
-export function recordOf(tag: string): string {
-  return `${ownPrefix}${tag}`;
-}
-
 /** Ms since the epoch; undefined where the digits are no time. */
 export function startOfRun(run: string): number | undefined {
   const digits = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-/.exec(run);

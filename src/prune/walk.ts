@@ -1,8 +1,9 @@
 // What hangs on what: from tags and manifests to all that they need, and all that belongs to it.
 import type { Digest } from '../image/oci.ts';
 import { archSuffix } from '../image/platform.ts';
+import { recordTag } from '../image/publication.ts';
 import { attachedTags, type Snapshot } from './snapshot.ts';
-import { readTagName, recordOf } from './tag-names.ts';
+import { readTagName } from './tag-names.ts';
 
 export interface Start {
   tags: Iterable<string>;
@@ -44,7 +45,7 @@ export function walk(snapshot: Snapshot, start: Start, options: WalkOptions): Re
     if (digest === undefined || reached.tags.has(tag)) return;
     reached.tags.set(tag, from);
     addDigest(digest, from);
-    const record = recordOf(tag);
+    const record = recordTag(tag);
     // A tag that is called `key-…` doesn't take a build's key along.
     if (options.generous || readTagName(record).kind === 'record') addNamed(record, from);
     if (!options.generous) return;
