@@ -127,21 +127,19 @@ test('what a kept tag needs is there afterwards, whole', { timeout: 60_000 }, as
       const kept = [...registry.tags.keys()].filter((tag) => stays.includes(tag));
       const needs = await Promise.all(kept.map((tag) => belongings(registry, tag)));
       const verified = await Promise.all(kept.map((tag) => isVerified(registry, tag)));
-      const pruned = await prune(registry, known);
-      expect(pruned.done.filter(({ outcome }) => outcome !== 'deleted')).toEqual([]);
+      // Twice: what is left of a first time, seen by itself, may be less that holds something else.
+      const pruned = [await prune(registry, known), await prune(registry, known)];
+      expect(pruned.flatMap(({ done }) => done.filter(({ outcome }) => outcome !== 'deleted'))).toEqual([]);
       for (const [at, tag] of kept.entries()) {
         expect(await isVerified(registry, tag)).toBe(verified[at]);
         for (const digest of needs[at]?.digests ?? []) expect(registry.manifests.has(digest), tag).toBe(true);
         for (const own of needs[at]?.tags ?? []) expect(registry.tags.get(own), own).toBe(before.get(own));
       }
-      // Where tags can be deleted alone, all that may go is gone, and a second time there is nothing left to do.
+      // Where tags can be deleted alone, all that may go is gone.
       if (model.tagDeletion) {
         const held = new Set(needs.flatMap(({ tags }) => [...tags]));
         for (const tag of mayGo.slice(0, 4)) expect(registry.tags.has(tag) && !held.has(tag)).toBe(false);
       }
-      registry.deletions.length = 0;
-      await prune(registry, known);
-      expect(registry.deletions).toEqual([]);
     }),
     { numRuns: 300 },
   );
