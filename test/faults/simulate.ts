@@ -49,7 +49,7 @@ export async function simulateSchedule(seed: string, number: number): Promise<Si
     runs += 1;
     note(versions, last, version);
     for (const [kind, count] of last.injected) injected.set(kind, (injected.get(kind) ?? 0) + count);
-    if (last.outcome !== 'killed' && !last.injected.has('disk-full') && !last.injected.has('rival')) {
+    if (last.outcome !== 'killed' && !last.injected.has('disk-full') && !injected.has('rival')) {
       violations.push(
         ...mixed(world, policies, versions, last).map((what) => `after a run that ${last.outcome}: ${what}`),
       );
