@@ -11,7 +11,7 @@ const eventSchema = z.looseObject({
   digest: z.string().optional(),
   outcome: z.string().optional(),
   willRetry: z.boolean().optional(),
-  failure: z.unknown().optional(),
+  failure: z.looseObject({ kind: z.string(), message: z.string().optional() }).optional(),
 });
 export type JournalEvent = z.infer<typeof eventSchema>;
 
@@ -60,7 +60,7 @@ export function countEvents(events: JournalEvent[]): number {
 /** What went wrong and was not tried again, in the journal's words. */
 export function failuresIn({ events }: JournalFile): string[] {
   return events.flatMap(({ type, task, failure, willRetry }) =>
-    type === 'task-failed' && !willRetry ? [`${task}: ${JSON.stringify(failure).slice(0, 600)}`] : [],
+    type === 'task-failed' && !willRetry ? [`${task}: ${failure?.kind}: ${failure?.message}`.slice(0, 1000)] : [],
   );
 }
 

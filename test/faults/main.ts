@@ -1,4 +1,4 @@
-// The fault lab's command line: --schedules N --seed S [--only K --events E] [--cli dist/cli.js]. Progress to standard output, a line of JSON a schedule
+// The fault lab's command line: --schedules N --seed S [--only K[,K…] --events E] [--cli dist/cli.js]. Progress to standard output, a line of JSON a schedule
 // to .cache/faults/, at the end what was injected, and `N passed, N failed, N skipped`.
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,9 @@ const { values } = parseArgs({
 });
 const count = Number(values.schedules);
 const seed = Number(values.seed);
-const numbers = values.only ? [Number(values.only)] : Array.from({ length: count }, (_, place) => place + 1);
+const numbers = values.only
+  ? values.only.split(',').map(Number)
+  : Array.from({ length: count }, (_, place) => place + 1);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const problem = labProblem() ?? (existsSync(values.cli) ? undefined : `${values.cli} is not there: npm run build`);
@@ -32,7 +34,7 @@ if (problem) {
 } else {
   const folder = join(root, '.cache/faults');
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `seed-${seed}${values.only ? `-only-${values.only}` : ''}-${stamp()}.jsonl`);
+  const file = join(folder, `seed-${seed}${values.only ? '-only' : ''}-${stamp()}.jsonl`);
   writeFileSync(file, '');
   let stopped = false;
   process.once('SIGINT', () => {
