@@ -233,6 +233,16 @@ function prepared(unit: Unit, input: PipelineInput, steps: Step[], files = true)
   return [...checkout, scriptStep('login', 'Log in', { REGISTRY: registryOf(input.config) }), ...steps];
 }
 
+/** A line a test, for the shell; as a template, in which a dollar is `$$`. */
+function testsOf({ test }: ImageConfig): string {
+  const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+  return test
+    .map((command) => (typeof command === 'string' ? ['sh', '-c', command] : command))
+    .map((words) => ['check', ...words.map(quoted)].join(' '))
+    .join('\n')
+    .replaceAll('$', '$$$$');
+}
+
 function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platform): ScriptStep {
   if (input.steps === 'splitbuild' && unit.kind === 'image' && kind !== 'export')
     return ownStep(kind, unit, input, platform);
@@ -272,6 +282,7 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
           .map(([name, value]) => `${name}=${placeholders(value, config, platform)}`)
           .join('\n'),
         SECRETS: secretsOf(unit).join(' '),
+        ...(image && image.test.length > 0 ? { TESTS: testsOf(image) } : {}),
         ...upstream,
         ...(kind === 'emulated' ? insecure : {}),
       });

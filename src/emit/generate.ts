@@ -117,10 +117,25 @@ export async function generate(options: GenerateOptions): Promise<Result<Generat
     const others = jobs.filter((job) => !Object.hasOwn(own, job));
     if (others.length > 0) warnings.push(notForProvider(name, others, options.provider));
   }
+  if (options.steps === 'docker') warnings.push(...notInDocker(config));
   const { header } = options;
   const files = filesOf(options.provider, pipeline, config, { header, extraJobs });
   const kept = files.ok ? withoutSecrets(files.value, pipeline, secrets, options.env) : files;
   return kept.ok ? ok({ files: kept.value, pipeline, config, warnings }) : kept;
+}
+
+/** What only splitbuild's own steps do. */
+function notInDocker({ gates, failedPlatform }: Config): Diagnostic[] {
+  const left = [
+    ...(gates.length > 0 ? ["'gates' are not run"] : []),
+    ...(failedPlatform === 'carry' ? ["'failedPlatform: carry' has no effect"] : []),
+  ];
+  return left.map((what) => ({
+    code: 'not-in-docker-steps',
+    severity: 'warning',
+    message: `${what} by a pipeline of plain docker commands`,
+    help: 'splitbuild ci generate --steps splitbuild writes one that does so',
+  }));
 }
 
 function notForProvider(workflow: string, jobs: string[], provider: Provider): Diagnostic {

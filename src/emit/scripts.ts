@@ -95,7 +95,12 @@ const compress = `if ! command -v pigz > /dev/null; then
 fi
 compress() { if command -v pigz > /dev/null; then pigz; else gzip; fi; }`;
 
+/** TESTS are lines that call \`check\` with a program and its arguments, which run in the image that was just built. */
 const buildOne = `docker build "$@" --platform "$PLATFORM" --tag "$IMAGE:run-$RUN_ID$ARCH" "$HERE/$CONTEXT"
+if [ -n "\${TESTS:-}" ]; then
+  check() { program="$1"; shift; docker run --rm --platform "$PLATFORM" --entrypoint "$program" "$IMAGE:run-$RUN_ID$ARCH" "$@"; }
+  eval "$TESTS"
+fi
 retry docker push "$IMAGE:run-$RUN_ID$ARCH"`;
 
 const runGroup = `# For scripts that name no platform, on a machine that has more than one.
@@ -126,7 +131,7 @@ if [ -n "$password" ]; then
 fi`,
 );
 
-/** IMAGE, PLATFORM, ARCH, SOURCE, REF, FOLDER, CONTEXT, DOCKERFILE, TARGET, ARGS, SECRETS, UPSTREAMS, REGISTRY */
+/** IMAGE, PLATFORM, ARCH, SOURCE, REF, FOLDER, CONTEXT, DOCKERFILE, TARGET, ARGS, SECRETS, UPSTREAMS, REGISTRY, and TESTS where there are any */
 export const build = script(retry, firstTag, fill, source, upstreams, plainImages, buildFlags, buildOne);
 
 /** Several images by a script of their own. IMAGES, SCRIPT, PLATFORM, ARCH, SOURCE, REF, FOLDER, UPSTREAMS, REGISTRY */

@@ -92,7 +92,11 @@ export function parseRecord(index: Index, repository: string, tag: string): Publ
  */
 export function isOlder(a: Pick<Publication, 'run' | 'planned'>, b: Pick<Publication, 'run' | 'planned'>): boolean {
   if (a.run === b.run) return false;
-  const numbered = /^\d{1,15}$/;
-  if (numbered.test(a.run) && numbered.test(b.run)) return Number(a.run) < Number(b.run);
+  const numbered = /^(\D*)(\d{1,15})$/;
+  const [, prefix, number] = numbered.exec(a.run) ?? [];
+  const [, otherPrefix, otherNumber] = numbered.exec(b.run) ?? [];
+  if (number !== undefined && otherNumber !== undefined && prefix === otherPrefix) {
+    return Number(number) < Number(otherNumber);
+  }
   return a.planned < b.planned;
 }

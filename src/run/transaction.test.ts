@@ -219,6 +219,8 @@ describe('two runs on the same tags', () => {
 
   test('numbered runs go by their numbers, others by the time at which they planned', () => {
     expect(isOlder({ run: '9', planned: 5 }, { run: '10', planned: 4 })).toBe(true);
+    expect(isOlder({ run: 'run-9', planned: 5 }, { run: 'run-10', planned: 4 })).toBe(true);
+    expect(isOlder({ run: 'run-9', planned: 5 }, { run: 'job-10', planned: 4 })).toBe(false);
     expect(isOlder({ run: 'a', planned: 5 }, { run: 'b', planned: 4 })).toBe(false);
     expect(isOlder({ run: 'a', planned: 3 }, { run: 'b', planned: 4 })).toBe(true);
     expect(isOlder({ run: '7', planned: 3 }, { run: '7', planned: 4 })).toBe(false);
