@@ -17,11 +17,17 @@ export interface Injected {
   hits: number;
 }
 
+export interface Away {
+  registry: boolean;
+  answers: boolean;
+  disk: boolean;
+}
+
 export interface Injector {
   /** `events`: of the run's journal so far. */
   progress(events: number): void;
-  /** Whether the registry could not be reached, or the state could not be written, as the run ended. Ask before `lift`. */
-  away(): { registry: boolean; disk: boolean };
+  /** What still held as the run ended: no registry to be reached, one that misbehaves, no disk. Ask before `lift`. */
+  away(): Away;
   /** Ends all faults and waits until they are. */
   lift(): Promise<Injected[]>;
 }
@@ -68,16 +74,16 @@ export function createInjector(rig: Rig, faults: Fault[], seed: string): Injecto
       }
     },
     away() {
-      const kinds = active.filter(holds).map(({ fault }) => fault);
+      const held = active.filter(holds).map(({ fault }) => fault);
       return {
-        registry: kinds.some(
+        registry: held.some(
           (fault) =>
             fault.kind === 'registry-stop' ||
             fault.kind === 'registry-kill' ||
-            (fault.kind === 'network-cut' && fault.host === 'registry') ||
-            (fault.kind.startsWith('http-') && 'probability' in fault && fault.requests !== 'upload'),
+            (fault.kind === 'network-cut' && fault.host === 'registry'),
         ),
-        disk: kinds.some(({ kind }) => kind === 'disk-full'),
+        answers: held.some((fault) => 'misbehaviour' in fault && fault.requests !== 'upload'),
+        disk: held.some(({ kind }) => kind === 'disk-full'),
       };
     },
     async lift() {
