@@ -61,14 +61,16 @@ describe('trying again', () => {
     expect(client.slept).toEqual([250, 500, 1000, 2000]);
   });
 
-  test('repeats a reading request after a 500, but not a writing one', async () => {
+  test('after a 500, repeats what may be done twice: reading, and putting a manifest, but not the beginning of an upload', async () => {
     const server = await busy(500, 99);
     const client = clientWith();
     const reference = { registry: server.host, repository, tag: 'v1' };
     await client.getManifest(reference, signal);
     expect(server.seen).toHaveLength(5);
     await client.putManifest(reference, manifest, mediaTypes.ociManifest, signal);
-    expect(server.seen).toHaveLength(6);
+    expect(server.seen).toHaveLength(10);
+    await client.mountBlob(reference, `sha256:${'a'.repeat(64)}`, 'other/place', signal);
+    expect(server.seen).toHaveLength(11);
   });
 
   test('repeats after a connection that broke, in the middle of an answer too', async () => {

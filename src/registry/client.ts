@@ -1,6 +1,7 @@
 // The client of OCI registries (distribution-spec 1.1): manifests, blobs, tags. Whatever it gives has been checked against
 // the digest it was asked for.
 import type { Readable } from 'node:stream';
+import { type Clock, systemClock } from '../clock.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Descriptor, type Digest, digestSchema, type Index, type Manifest, mediaTypes } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
@@ -11,7 +12,6 @@ import { digestOf } from './digest.ts';
 import { downloadBlob } from './download.ts';
 import { parseManifest } from './manifest.ts';
 import { listAllReferrers, referrersTag } from './referrers.ts';
-import { type Clock, systemClock } from './retry.ts';
 import { listAllTags } from './tags.ts';
 import { createTransport, type Exchange, headerOf, type Patience } from './transport.ts';
 import { cancel, uploadBlob } from './upload.ts';
@@ -170,6 +170,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
           target: `/v2/${reference.repository}/manifests/${reference.tag ?? digest}`,
           headers: { 'content-type': mediaType },
           body: bytes,
+          idempotent: true,
           expect: [201, 202, 200],
         },
         64 << 10,

@@ -1,10 +1,10 @@
 // Limits of how often a host is asked: by a clock of the test's own, and on a real server that counts.
 import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../clock.ts';
 import { mediaTypes } from '../image/oci.ts';
 import { createRegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
 import { createGates, type Gates, type Turn, widest } from './rate.ts';
-import { systemClock } from './retry.ts';
 import { imageManifest, instantClock, type ScriptedServer, scriptedServer, value } from './testing.ts';
 
 const signal = new AbortController().signal;

@@ -1,8 +1,10 @@
 // What each host may be asked, and when: a refusal for being asked too often makes every request to the host wait, fewer go at a time after
 // it, and a budget that the host tells of (RateLimit headers, as Docker Hub and GitLab send them) is spent evenly, not run into.
+
+import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { limited, type Subject } from './refusal.ts';
-import { backoff, type Clock, parseRetryAfter } from './retry.ts';
+import { backoff, parseRetryAfter } from './retry.ts';
 
 export interface Asked extends Subject {
   method: string;

@@ -1,22 +1,5 @@
 // When to try again and how long to wait before: exponential back-off with jitter, or what Retry-After asks for.
-import { setTimeout as delay } from 'node:timers/promises';
-
-export interface Clock {
-  /** Ms since the epoch. */
-  now(): number;
-  /** Resolves after `ms`, or at once when the signal is aborted. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
-  /** 0 ≤ x < 1. */
-  random(): number;
-}
-
-export const systemClock: Clock = {
-  now: Date.now,
-  sleep: async (ms, signal) => {
-    await delay(ms, undefined, { signal }).catch(() => undefined);
-  },
-  random: Math.random,
-};
+import type { Clock } from '../clock.ts';
 
 export const maxAttempts = 5;
 /** How often one request is sent again to a host that answers each time that it is asked too often. */
@@ -24,9 +7,12 @@ export const maxRefusals = 10;
 const baseDelay = 500;
 const maxDelay = 20_000;
 
-/** Whether an answer is worth another attempt. A 500 may have done its work, so only reading is repeated after one. */
-export function isRetriedStatus(status: number, method: string): boolean {
-  if (status === 500) return method === 'GET' || method === 'HEAD';
+/**
+ * Whether an answer is worth another attempt. After a 500 the work may have been done, so only what may be done twice is repeated:
+ * reading, and what is said to be `idempotent`.
+ */
+export function isRetriedStatus(status: number, method: string, idempotent = false): boolean {
+  if (status === 500) return method === 'GET' || method === 'HEAD' || idempotent;
   return status === 429 || status === 502 || status === 503 || status === 504;
 }
 

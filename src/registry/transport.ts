@@ -2,6 +2,7 @@
 
 import { Readable } from 'node:stream';
 import { type Dispatcher, request } from 'undici';
+import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { createAgents } from './agents.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
@@ -11,7 +12,7 @@ import type { CredentialStore } from './credentials.ts';
 import { createGates } from './rate.ts';
 import { nextHop, originOf } from './redirect.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
-import { backoff, type Clock, isRetriedStatus, maxAttempts, maxRefusals } from './retry.ts';
+import { backoff, isRetriedStatus, maxAttempts, maxRefusals } from './retry.ts';
 
 export interface Exchange extends Subject {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
@@ -25,6 +26,8 @@ export interface Exchange extends Subject {
   length?: number;
   /** Statuses that are answers; every other one is a failure. */
   expect: readonly number[];
+  /** Done twice is as done once, though the method is none of reading. */
+  idempotent?: boolean;
   /** False where repeating it blindly would do harm; a new login is still tried. */
   retried?: boolean;
   /** Ms to wait for the answer's head, where it may take longer than usual. */
@@ -204,7 +207,7 @@ export function createTransport(options: TransportOptions): Transport {
           await discard(data);
           continue;
         }
-        if (isRetriedStatus(status, exchange.method) && status !== 429 && !last) {
+        if (isRetriedStatus(status, exchange.method, exchange.idempotent) && status !== 429 && !last) {
           await discard(data);
           if (headers['retry-after'] === undefined) await options.clock.sleep(backoff(attempts, options.clock), signal);
           continue;
