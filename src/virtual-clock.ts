@@ -1,9 +1,12 @@
 // A clock that stands still until nothing else is to be done, and then jumps to the next sleeper: hours of a run in milliseconds.
 import type { Clock } from './clock.ts';
+import { createHeap } from './heap.ts';
 
 interface Sleeper {
   at: number;
   order: number;
+  /** Of those who sleep on the same signal. */
+  fellows: Set<Sleeper>;
   wake(): void;
 }
 
@@ -18,14 +21,25 @@ export interface VirtualClock extends Clock {
 export function createVirtualClock(start: number, random: () => number): VirtualClock {
   let now = start;
   let order = 0;
-  let sleepers: Sleeper[] = [];
+  // Those who were woken early stay in it until it is their turn.
+  const sleepers = createHeap<Sleeper>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order));
+  // One listener a signal: to take one of thousands off a signal is to walk past them all.
+  const bySignal = new WeakMap<AbortSignal, Set<Sleeper>>();
+
+  function fellowsOn(signal: AbortSignal): Set<Sleeper> {
+    const known = bySignal.get(signal);
+    if (known) return known;
+    const fellows = new Set<Sleeper>();
+    bySignal.set(signal, fellows);
+    signal.addEventListener('abort', () => [...fellows].forEach((sleeper) => void sleeper.wake()), { once: true });
+    return fellows;
+  }
 
   function next(): Sleeper | undefined {
-    let first: Sleeper | undefined;
-    for (const sleeper of sleepers) {
-      if (!first || sleeper.at < first.at || (sleeper.at === first.at && sleeper.order < first.order)) first = sleeper;
+    for (;;) {
+      const sleeper = sleepers.pop();
+      if (!sleeper || sleeper.fellows.has(sleeper)) return sleeper;
     }
-    return first;
   }
 
   return {
@@ -35,17 +49,18 @@ export function createVirtualClock(start: number, random: () => number): Virtual
       new Promise((resolve) => {
         if (signal.aborted) return resolve();
         order += 1;
+        const fellows = fellowsOn(signal);
         const sleeper: Sleeper = {
           at: now + Math.max(0, ms),
           order,
+          fellows,
           wake() {
-            sleepers = sleepers.filter((one) => one !== sleeper);
-            signal.removeEventListener('abort', sleeper.wake);
+            fellows.delete(sleeper);
             resolve();
           },
         };
+        fellows.add(sleeper);
         sleepers.push(sleeper);
-        signal.addEventListener('abort', sleeper.wake, { once: true });
       }),
     async run(work) {
       let ended = false;
@@ -68,7 +83,7 @@ export function createVirtualClock(start: number, random: () => number): Virtual
       }
     },
     forget() {
-      sleepers = [];
+      for (let sleeper = next(); sleeper; sleeper = next()) sleeper.fellows.delete(sleeper);
     },
   };
 }

@@ -35,7 +35,8 @@ function scheduler(builders: Builder[]): Fleet['acquire'] {
     running: 0,
     onLost: new Set<() => void>(),
   }));
-  return createScheduler(members, { health: usualHealth, clock: systemClock, onHealth: () => undefined }).acquire;
+  return createScheduler(members, { health: usualHealth, clock: systemClock, settle: 0, onHealth: () => undefined })
+    .acquire;
 }
 
 const never = new AbortController().signal;

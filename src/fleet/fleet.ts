@@ -6,7 +6,8 @@ import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
 import { type HealthOptions, type Member, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
-import { candidates, createScheduler, noBuilder, type Scheduler } from './scheduler.ts';
+import { candidates, noBuilder } from './placement.ts';
+import { createScheduler, type Scheduler } from './scheduler.ts';
 
 export interface Builder {
   name: string;
@@ -34,12 +35,15 @@ export interface Lease {
   release(suspect?: boolean): Promise<void>;
 }
 
-/** Names of builders. */
 export interface Wishes {
-  /** Taken only if there is no other. */
+  /** Name of a builder that is taken only if there is no other. */
   avoid?: string;
-  /** Taken if it has a free slot. */
+  /** Name of the builder that has the layers which the task begins with: taken if it has a free slot, and no other is far quicker. */
   prefer?: string;
+  /** How urgent it is: the longest chain of work from the task to the end of the run, ms. Absent: not at all. */
+  priority?: number;
+  /** How long the task will take on a builder, ms. Absent: on all the same. */
+  expected?(builder: string, emulated: boolean): number;
 }
 
 /** A builder fell sick, with why, or is well again. */
@@ -52,7 +56,7 @@ export interface Fleet {
   sick: { name: string; failure: Failure }[];
   /** Who is told of health from now on. */
   onHealth(listener: OnHealth): void;
-  /** Waits for a slot on a builder of the platform that is well, the least loaded first. */
+  /** Waits for a slot on a builder of the platform that is well; the most urgent has it first. */
   acquire: Scheduler['acquire'];
   close(): Promise<void>;
 }
@@ -85,11 +89,14 @@ export async function openFleet(
   return assembleFleet(sources, options.wanted, { clock: systemClock, health: usualHealth }, signal);
 }
 
-/** The fleet of builders that `open` gives. */
+/** Long enough to read the inputs of most builds, and nothing against the time of one. */
+const usualSettle = 20;
+
+/** The fleet of builders that `open` gives. `settle`: see SchedulerOptions. */
 export async function assembleFleet(
   sources: Pick<Member, 'name' | 'endpoint' | 'open'>[],
   wanted: FleetOptions['wanted'],
-  { clock, health }: { clock: Clock; health: HealthOptions },
+  { clock, health, settle = usualSettle }: { clock: Clock; health: HealthOptions; settle?: number },
   signal: AbortSignal,
 ): Promise<Result<Fleet>> {
   const first = await Promise.all(sources.map(({ open }) => open(signal)));
@@ -113,7 +120,10 @@ export async function assembleFleet(
     return fail(fatal);
   }
   let listener: OnHealth = () => undefined;
-  const scheduler = createScheduler(members, { clock, health, onHealth: (builder, lost) => listener(builder, lost) });
+  const scheduler = createScheduler(members, {
+    ...{ clock, health, settle },
+    onHealth: (builder, lost) => listener(builder, lost),
+  });
   return ok({
     builders,
     sick: failures,
