@@ -2,6 +2,8 @@
 import type { Engine } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Lease, Wishes } from '../fleet/fleet.ts';
+import { builderOfParents } from '../plan/affinity.ts';
+import { estimate } from '../plan/estimate.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
 import { isTransient, tried } from './attempts.ts';
 import { type Built, prepareBuild, readNewlyStaged, readStaged, runBuild, stagedTagOf } from './build-task.ts';
@@ -22,6 +24,7 @@ export interface Builds {
 export function createBuilds({ plan, run, history, signal, options, finish, reject }: Execution): Builds {
   const built = new Map<string, Built>();
   const names = new Map<Engine, string[]>();
+  const estimated = estimate(plan, history, run.fleet.builders);
   const repositories = new Map(plan.tasks.map((task) => [task.id, task.repository]));
   const nameOn = (engine: Engine, reference: string): void => {
     names.set(engine, [...(names.get(engine) ?? []), reference]);
@@ -74,9 +77,10 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       return reuse(task, found.value, key);
     }
     const before = history.unfinished.get(task.id);
+    const begunOn = before?.key === key ? before.builder : undefined;
     const made = await onBuilders(
       task,
-      before?.key === key && before.builder !== undefined ? { prefer: before.builder } : {},
+      preferring(begunOn ?? builderOfParents(task, (id) => built.get(id)?.local?.builder)),
       { key, stagedTag: stagedTagOf(task, run.id) },
       async (lease, attempt) => {
         // The push may have been done, and only the word of it lost.
@@ -105,8 +109,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       if (passed.value) return reuse(task, made, key);
       if (!options.build) return reject(task, since, untested(task));
     }
-    const wishes = made.local ? { prefer: made.local.builder } : {};
-    const tested = await onBuilders(task, wishes, {}, async (lease) => {
+    const tested = await onBuilders(task, preferring(made.local?.builder), {}, async (lease) => {
       const reference = await runTest(task, made, lease, run, signal);
       if (!reference.ok) return reference;
       nameOn(lease.builder.engine, reference.value);
@@ -124,11 +127,15 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     found: { key?: string; stagedTag?: string },
     work: (lease: Lease, attempt: number) => Promise<Result<T>>,
   ): Promise<Result<{ value: T; since: number }>> {
+    const urgency: Wishes = {
+      priority: estimated.remaining(task.id),
+      expected: (builder, emulated) => estimated.expected(task.id, builder, emulated),
+    };
     let wish = wishes;
     let since = run.clock.now();
     return tried(
       async (attempt): Promise<Result<{ value: T; since: number }>> => {
-        const lease = await run.fleet.acquire(task.platform, task.mode, signal, wish);
+        const lease = await run.fleet.acquire(task.platform, task.mode, signal, { ...urgency, ...wish });
         since = run.clock.now();
         if (!lease.ok) return lease;
         const { builder, emulated } = lease.value;
@@ -164,6 +171,10 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       await Promise.all([...names].map(([engine, references]) => engine.untag(references, patience)));
     },
   };
+}
+
+function preferring(builder: string | undefined): Wishes {
+  return builder === undefined ? {} : { prefer: builder };
 }
 
 function notBuilt({ id }: BuildTask): Failure {

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
 import type { TagMoves } from '../image/publication.ts';
-import type { Event } from './event.ts';
+import type { Sample } from '../plan/learn.ts';
+import type { BuilderInfo, Event } from './event.ts';
+import { samplesOf } from './samples.ts';
 
 export interface Journal {
   /** Fails where the file system does (disk full). */
@@ -72,6 +74,10 @@ export interface OpenPublication {
 export interface History {
   /** Task id to ms, from the newest run that has it. */
   durations: Record<string, number>;
+  /** Of every run: how long builds and tests took, and where; oldest first. */
+  samples: Sample[];
+  /** By name, as the newest run that had it found it. */
+  builders: Map<string, BuilderInfo>;
   /** Of runs since the last complete one, by task id: what a run that was stopped need not repeat. */
   unfinished: Map<string, Unfinished>;
   /** Oldest first. */
@@ -80,12 +86,14 @@ export interface History {
 
 /** What earlier runs of a family left, from their journals' texts, oldest first. */
 export function replayHistory(journals: Iterable<string>, family: string): History {
-  const history: History = { durations: {}, unfinished: new Map(), open: [] };
+  const history: History = { durations: {}, samples: [], builders: new Map(), unfinished: new Map(), open: [] };
   for (const text of journals) {
     const events = parseJournal(text);
     const started = events.find((event) => event.type === 'run-started');
     if (started?.type !== 'run-started' || started.plan.family !== family) continue;
     const builds = started.plan.tasks.length > 0;
+    for (const builder of started.builders) history.builders.set(builder.name, builder);
+    history.samples.push(...samplesOf(events));
     for (const event of events) replay(event, { run: started.run, builds }, history);
   }
   return history;

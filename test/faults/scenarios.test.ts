@@ -68,7 +68,7 @@ describe('a build that really fails', () => {
 describe('before it is public', () => {
   test('a test that says no holds the image, and not what is built on it', async () => {
     const { world, before, run } = await through({ tested: new Set(['a']) }, { untested: new Set(['a']) });
-    expect(failures(run)).toEqual(architectures.map((architecture) => `test a linux/${architecture}`));
+    expect(failures(run).sort()).toEqual(architectures.map((architecture) => `test a linux/${architecture}`).sort());
     expect(digestOf(world, 'a')).toBe(before.split(' ')[images.indexOf('a')]);
     expect(digestOf(world, 'c')).not.toBe(before.split(' ')[images.indexOf('c')]);
   });

@@ -1,0 +1,113 @@
+// A plan carried out with nothing but time: every task takes as long as it is expected to, on the builders that the scheduler gives it.
+import type { Clock } from '../clock.ts';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
+import type { Platform } from '../image/platform.ts';
+import { builderOfParents } from './affinity.ts';
+import { type CriticalPath, criticalPath } from './critical-path.ts';
+import type { Estimate } from './estimate.ts';
+import type { Plan, Task } from './plan.ts';
+
+/** A scheduler, as far as is needed of it: the fleet's own. */
+export type Acquire = (
+  platform: Platform,
+  mode: 'native' | 'emulated',
+  signal: AbortSignal,
+  wishes: { priority: number; prefer?: string; expected(builder: string, emulated: boolean): number },
+) => Promise<Result<{ builder: { name: string }; emulated: boolean; release(): Promise<void> }>>;
+
+export interface Step {
+  task: string;
+  /** Absent where the coordinator does it itself. */
+  builder?: string;
+  /** Of that builder, from 0. */
+  slot?: number;
+  emulated: boolean;
+  /** Ms since the beginning. */
+  start: number;
+  end: number;
+  /** Ms between its last need's end and its start. */
+  waitedMs: number;
+}
+
+export interface Schedule {
+  /** In the order in which they started. */
+  steps: Step[];
+  wallMs: number;
+  /** By the times that tasks take where they are. */
+  critical: CriticalPath;
+}
+
+export interface SimulatedWorld {
+  clock: Clock;
+  acquire: Acquire;
+}
+
+/** Fails where no builder can take a task. Needs that the plan has not are taken as met. */
+export async function simulate(
+  plan: Plan,
+  estimate: Pick<Estimate, 'expected' | 'remaining'>,
+  { clock, acquire }: SimulatedWorld,
+): Promise<Result<Schedule>> {
+  const begun = clock.now();
+  const stop = new AbortController();
+  const steps: Step[] = [];
+  const slots = new Map<string, boolean[]>();
+  const madeOn = new Map<string, string>();
+  const ids = new Set(plan.tasks.map(({ id }) => id));
+  const unmet = new Map(plan.tasks.map(({ id, needs }) => [id, needs.filter((need) => ids.has(need)).length]));
+  const followers = new Map<string, Task[]>(plan.tasks.map(({ id }) => [id, []]));
+  for (const task of plan.tasks) for (const need of task.needs) followers.get(need)?.push(task);
+  let failure: Failure | undefined;
+
+  async function spend(step: Omit<Step, 'start' | 'end'>, ms: number): Promise<void> {
+    const start = clock.now() - begun;
+    steps.push({ ...step, start, end: start + ms });
+    await clock.sleep(ms, stop.signal);
+  }
+
+  async function carryOut(task: Task): Promise<boolean> {
+    if (task.kind === 'publish') {
+      await spend({ task: task.id, emulated: false, waitedMs: 0 }, estimate.expected(task.id));
+      return true;
+    }
+    const ready = clock.now();
+    const prefer = builderOfParents(task, (id) => madeOn.get(id));
+    const lease = await acquire(task.platform, task.mode, stop.signal, {
+      priority: estimate.remaining(task.id),
+      expected: (builder, emulated) => estimate.expected(task.id, builder, emulated),
+      ...(prefer === undefined ? {} : { prefer }),
+    });
+    if (!lease.ok) {
+      failure ??= lease.failure;
+      stop.abort();
+      return false;
+    }
+    const { builder, emulated, release } = lease.value;
+    const taken = slots.get(builder.name) ?? [];
+    slots.set(builder.name, taken);
+    const free = taken.indexOf(false);
+    const slot = free < 0 ? taken.length : free;
+    taken[slot] = true;
+    const where = { task: task.id, builder: builder.name, slot, emulated, waitedMs: clock.now() - ready };
+    await spend(where, estimate.expected(task.id, builder.name, emulated));
+    taken[slot] = false;
+    madeOn.set(task.id, builder.name);
+    await release();
+    return true;
+  }
+
+  async function work(task: Task): Promise<void> {
+    if (!(await carryOut(task)) || stop.signal.aborted) return;
+    const ready = (followers.get(task.id) ?? []).filter(({ id }) => {
+      const left = (unmet.get(id) ?? 0) - 1;
+      unmet.set(id, left);
+      return left === 0;
+    });
+    await Promise.all(ready.map(work));
+  }
+
+  await Promise.all(plan.tasks.filter(({ id }) => unmet.get(id) === 0).map(work));
+  if (failure) return fail(failure);
+  const took = new Map(steps.map(({ task, start, end }) => [task, end - start]));
+  return ok({ steps, wallMs: clock.now() - begun, critical: criticalPath(plan, (task) => took.get(task) ?? 0) });
+}
