@@ -19,6 +19,7 @@ import { type EmbeddedRegistry, startEmbeddedRegistry } from '../registry/embedd
 import { formatPrune, type PruneReport } from '../report/prune.ts';
 import { createClient } from './client.ts';
 import { color, interruptSignal, loadConfig, printFailure } from './load.ts';
+import { runId } from './open-registry.ts';
 
 export interface PruneOptions {
   config: string;
@@ -82,8 +83,7 @@ async function pruneAll(
       embedded = started.value;
     }
     if (!dryRun) {
-      const id = `${new Date(rules.now).toISOString().replace(/[-:]/g, '').slice(0, 15).replace('T', '-')}-${randomBytes(3).toString('hex')}`;
-      record = openRecord(resolve(options.state, 'prune'), id);
+      record = openRecord(resolve(options.state, 'prune'), runId(new Date(rules.now)));
     }
     const journals = await readJournals(resolve(options.state, 'runs'));
     const plannedBefore = await readPlanned(resolve(options.state, 'prune'));
