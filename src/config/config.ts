@@ -196,6 +196,8 @@ export interface Config {
   chain: 'arch' | 'manifest';
   archTagSuffix: string;
   ci: CiConfig;
+  /** Resource class or runner label to the cost of a minute, in a unit of the user's. */
+  costs: Record<string, number>;
   /** Problems that stop nothing, in the order of the file. */
   warnings: Diagnostic[];
 }

@@ -63,6 +63,7 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
     chain: written.chain,
     archTagSuffix: written.archTagSuffix,
     ci: toCi(written.ci ?? {}),
+    costs: written.costs ?? {},
   };
   return config;
 }

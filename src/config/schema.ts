@@ -424,6 +424,20 @@ export const configSchema = z.strictObject({
     .describe('What is added to a tag for the image of one platform')
     .meta({ examples: ['-${arch}'] }),
   tags: tags.optional().describe('Tags to publish, where no workflow is chosen. Default: latest'),
+  costs: z
+    .record(
+      text,
+      z
+        .number()
+        .nonnegative()
+        .describe('Per minute')
+        .meta({ examples: [10] }),
+    )
+    .optional()
+    .describe(
+      "What a minute of a CI machine costs, by resource class or runner label, in any one unit (credits, dollars): for 'splitbuild plan' and 'splitbuild simulate'",
+    )
+    .meta({ examples: [{ medium: 10, 'arm.medium': 13 }] }),
   ci: ci
     .optional()
     .describe('Settings of CI providers; taken as written, without variables')

@@ -2,13 +2,21 @@ import { appendFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Plan } from '../plan/plan.ts';
+import type { Plan, PublishTask } from '../plan/plan.ts';
 import type { Event } from './event.ts';
 import { openJournal, readHistory } from './journal.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
-const plan: Plan = { version: 1, family: 'shop', publish: 'image', failedPlatform: 'hold', gates: [], tasks: [] };
-const started: Event = { type: 'run-started', run: 'r', plan, builders: [], lastDurations: {}, time: 0 };
+const publish: PublishTask = {
+  ...{ kind: 'publish', id: 'publish base', image: 'base', repository: 'base', builds: [], tags: [], needs: [] },
+  audit: { mode: 'stop', allow: [] },
+};
+const plan: Plan = {
+  ...{ version: 1, family: 'shop', publish: 'image', failedPlatform: 'hold', gates: [] },
+  tasks: [publish],
+};
+const here = { name: 'here', endpoint: 'local', engine: 'docker', native: ['linux/amd64'], emulated: [], slots: 2 };
+const started: Event = { type: 'run-started', run: 'r', plan, builders: [here], lastDurations: {}, time: 0 };
 const finished: Event = {
   type: 'task-finished',
   task: 'build base linux/amd64',
@@ -51,4 +59,22 @@ test('the journal of another family is passed over', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'journal-'));
   write(folder, '1', [started, finished]);
   expect((await readHistory(folder, 'other')).durations).toEqual({});
+});
+
+test('it tells which builder took how long for what, of tries that failed as little as of what was reused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  const begin = { type: 'task-started' as const, task: 'build base linux/amd64', attempt: 1, time: 0 };
+  const failure = { kind: 'engine' as const, transient: true, message: 'gone' };
+  write(folder, '1', [
+    started,
+    { ...begin, builder: 'there' },
+    { type: 'task-failed', task: begin.task, durationMs: 7, failure, willRetry: true, time: 0 },
+    { ...begin, builder: 'here', attempt: 2, emulated: true },
+    finished,
+    { type: 'task-reused', task: 'build app linux/amd64', time: 0 },
+    { type: 'task-finished', task: 'publish base', durationMs: 5, time: 0 },
+  ]);
+  const { samples, builders } = await readHistory(folder, 'shop');
+  expect(samples).toEqual([{ task: begin.task, builder: 'here', emulated: true, durationMs: 1200 }]);
+  expect([...builders.values()]).toEqual([here]);
 });
