@@ -1,18 +1,6 @@
 // The command line. Commands are declared here; each one's code is loaded only when it is called.
-import module from 'node:module';
 import { Command } from '@commander-js/extra-typings';
 import packageJson from '../../package.json' with { type: 'json' };
-
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 22 || (major === 22 && minor < 12)) {
-  process.stderr.write(
-    `error: splitbuild needs Node 22.12 or newer, and this is ${process.versions.node} (${process.execPath})\n`,
-  );
-  process.exit(2);
-}
-
-// The commands are loaded from here on: what V8 made of their code is kept for the next start.
-module.enableCompileCache?.();
 
 const program = new Command('splitbuild')
   .description(
@@ -123,6 +111,27 @@ program
       '\n  splitbuild verify --parity hysds/base:v6.1 --against hysds/base:v6.0',
   )
   .action(async (image, options) => exit((await import('./inspect.ts')).verify(image, options)));
+
+program
+  .command('copy')
+  .description(
+    'copy images between registries, or to and from OCI layouts on disk, with all platforms and attestations',
+  )
+  .argument('[place...]', 'a source and a destination; or sources and, last, a prefix that ends in /')
+  .option('--all-tags', 'every tag of the source’s repository')
+  .option('--from-file <file>', 'lines of a source and a destination; - for standard input')
+  .option('--referrers', 'signatures and SBOMs that refer to the image as well')
+  .option('-c, --config <file>', 'the config file, for how registries are reached', 'splitbuild.yaml')
+  .option('--state <folder>', 'where the embedded registry lies', '.splitbuild')
+  .option('--plain-http <host>', 'a registry that speaks plain HTTP (repeatable)', collect, [] as string[])
+  .option('--json', 'print JSON for machines')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  splitbuild copy docker.io/library/redis:7 registry.example.com/mirror/redis:7' +
+      '\n  splitbuild copy hysds/base:develop oci:bundle:develop' +
+      '\n  splitbuild copy docker.io/library/redis:7 docker.io/library/logstash:7.13.1 registry.example.com/mirror/',
+  )
+  .action(async (places, options) => exit((await import('./copy.ts')).copy(places, options)));
 
 program
   .command('prune')
