@@ -7,7 +7,7 @@ import { type Away, createInjector, describe, type Injected } from './inject.ts'
 import { journalNames, readJournals, repeatedBuilds } from './journals.ts';
 import type { Seen } from './proxy.ts';
 import type { Rig } from './rig.ts';
-import { endGroup, type KillFault, type Ran, runSplitbuild } from './run-splitbuild.ts';
+import { endGroup, type KillFault, type Ran, runSplitbuild, tunnels } from './run-splitbuild.ts';
 import type { Fault, Schedule } from './schedule.ts';
 
 export interface RunResult {
@@ -102,6 +102,7 @@ export async function perform(rig: Rig, schedule: Schedule, cli: string): Promis
   for (const where of rig.proxy.leaks)
     violations.push({ invariant: 'no secret', text: `it went through the proxy: ${where}` });
   for (const group of groups) endGroup(group);
+  for (const pid of tunnels(rig)) endGroup(pid); // each leads a group of its own
   for (const name of readdirSync(rig.temporary)) rmSync(join(rig.temporary, name), { recursive: true, force: true });
   return {
     seed: schedule.seed,

@@ -44,6 +44,7 @@ export interface RunOptions {
 export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran> {
   const before = new Set(journalNames(rig.state));
   const temporary = new Set(readdirSync(rig.temporary));
+  const connected = new Set(tunnels(rig));
   const started = Date.now();
   const { DOCKER_HOST, FORCE_COLOR, NODE_OPTIONS, ...inherited } = process.env;
   const { kill } = options;
@@ -67,7 +68,8 @@ export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran>
     });
   }
   // Not 'close': children that outlive a killed run hold the pipes.
-  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
+    child.on('error', reject);
     child.on('exit', (code, signal) => resolve({ code, signal }));
   });
   let hung = false;
@@ -103,7 +105,10 @@ export async function runSplitbuild(rig: Rig, options: RunOptions): Promise<Ran>
     failures: file ? failuresIn(file) : [],
     hung,
     group,
-    leftovers: await leftoversOf(rig, group, temporary),
+    leftovers: [
+      ...(await leftoversOf(rig, group, temporary)),
+      ...tunnels(rig).flatMap((pid) => (connected.has(pid) ? [] : [`the ssh process ${pid}`])),
+    ],
   };
 }
 
@@ -113,6 +118,18 @@ function dieAt({ at, moment, count, group }: KillFault): Record<string, string> 
     NODE_OPTIONS: `--import=${preload}`,
     FAULTS_DIE_AT: `${at}/${moment}/${count}/${group ? 'group' : 'alone'}`,
   };
+}
+
+/** The ssh connections of runs, which are in no group but their own. */
+export function tunnels(rig: Rig): number[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    try {
+      const command = /^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : '';
+      return command.startsWith('ssh\0') && command.includes(rig.lab.sshConfig) ? [Number(pid)] : [];
+    } catch {
+      return []; // it has ended
+    }
+  });
 }
 
 /** Node's own cache of compiled modules is meant to stay. */
