@@ -1,23 +1,141 @@
-// `splitbuild plan`: the tasks of a run, in order.
-import { formatPlatform } from '../image/platform.ts';
-import { type FamilyOptions, interruptSignal, load, printFailure } from './load.ts';
+// `splitbuild plan`: the tasks of a run in order, and how it is expected to go. No builder is opened for it.
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import type { Failure, Result } from '../failure.ts';
+import { type AssumedBuilder, assumeBuilders } from '../fleet/assume.ts';
+import { formatPlatform, normalizePlatform, type Platform } from '../image/platform.ts';
+import { costOf } from '../plan/cost.ts';
+import { oneEmulatedJob } from '../plan/emulated.ts';
+import type { Plan } from '../plan/plan.ts';
+import { formatFailure } from '../report/diagnostic.ts';
+import * as report from '../report/forecast.ts';
+import { drawTimeline } from '../report/timeline.ts';
+import { type Forecast, forecast } from '../run/forecast.ts';
+import { type History, readHistory } from '../run/journal.ts';
+import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 
 export async function plan(images: string[], options: FamilyOptions): Promise<number> {
   const loaded = await load(images, options, interruptSignal());
   if (!loaded.ok) return printFailure(loaded.failure);
-  const { tasks } = loaded.value.plan;
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify(loaded.value.plan, undefined, 2)}\n`);
-    return 0;
-  }
+  const { plan } = loaded.value;
+  const history = await readHistory(resolve(options.state, 'runs'), plan.family);
+  const builders = knownBuilders(loaded.value, history);
+  const expected = await forecast(plan, builders, history);
+  if (options.json) printJson(loaded.value, builders, expected);
+  else printText(loaded.value, builders, expected);
+  return 0;
+}
+
+/** Those of the config, by what it and earlier runs say of them. */
+export function knownBuilders({ config, plan }: Pick<Loaded, 'config' | 'plan'>, history: History): AssumedBuilder[] {
+  return assumeBuilders(config.builders, {
+    wanted: plan.tasks.flatMap((task) =>
+      task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }],
+    ),
+    seen: history.builders,
+    machine: thisMachine(),
+    cpus: availableParallelism(),
+  });
+}
+
+/** Engines run Linux, also where the coordinator does not. */
+function thisMachine(): Platform {
+  const names: Record<string, string> = { x64: 'amd64', ia32: '386' };
+  return normalizePlatform({ os: 'linux', architecture: names[process.arch] ?? process.arch });
+}
+
+function printJson({ plan, config }: Loaded, builders: AssumedBuilder[], expected: Result<Forecast>): void {
+  process.stdout.write(
+    `${JSON.stringify(
+      {
+        ...plan,
+        expected: expected.ok ? expectedOf(plan, builders, expected.value, config) : { failure: expected.failure },
+      },
+      undefined,
+      2,
+    )}\n`,
+  );
+}
+
+/** A forecast as plain data. */
+export function expectedOf(
+  plan: Plan,
+  builders: AssumedBuilder[],
+  { schedule, estimate }: Forecast,
+  config: Parameters<typeof costOf>[2],
+): Record<string, unknown> {
+  const uses = report.useOfBuilders(schedule, builders);
+  return {
+    wallMs: schedule.wallMs,
+    criticalPathMs: schedule.critical.durationMs,
+    criticalPath: schedule.critical.path,
+    oneEmulatedJob: oneEmulatedJob(plan, estimate),
+    builders: builders.map(({ name, native, emulated, assumed }, index) => ({
+      ...uses[index],
+      native: native.map(formatPlatform),
+      emulated: emulated.map(formatPlatform),
+      speed: estimate.speed(name),
+      assumed,
+    })),
+    costs: costOf(plan, estimate, config),
+    timeline: schedule.steps.map((step) => ({ ...step, basis: estimate.basis(step.task) })),
+  };
+}
+
+function printText({ plan, config }: Loaded, builders: AssumedBuilder[], expected: Result<Forecast>): void {
+  const { tasks } = plan;
+  const lines: string[] = [];
   for (const task of tasks) {
     const what =
       task.kind === 'publish' ? `  → ${task.tags.join(', ')}` : task.mode === 'emulated' ? ' (may be emulated)' : '';
-    process.stdout.write(`${task.id}${what}\n`);
-    if (task.needs.length > 0) process.stdout.write(`    after ${task.needs.join(', ')}\n`);
+    lines.push(`${task.id}${what}`);
+    if (task.needs.length > 0) lines.push(`    after ${task.needs.join(', ')}`);
   }
+  lines.push('', ...(expected.ok ? forecastLines(plan, builders, expected.value, config) : without(expected.failure)));
   const platforms = new Set(tasks.flatMap((task) => (task.kind === 'build' ? [formatPlatform(task.platform)] : [])));
   const count = tasks.filter((task) => task.kind === 'publish').length;
-  process.stdout.write(`${tasks.length} tasks: ${count} images for ${[...platforms].join(', ')}.\n`);
-  return 0;
+  lines.push(`${tasks.length} tasks: ${count} images for ${[...platforms].join(', ')}.`);
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+}
+
+export function forecastLines(
+  plan: Plan,
+  builders: AssumedBuilder[],
+  { schedule, estimate }: Forecast,
+  config: Parameters<typeof costOf>[2],
+): string[] {
+  const byId = new Map(plan.tasks.map((task) => [task.id, task]));
+  const timeline = drawTimeline(schedule, byId, { color: stdoutColor(), columns: columns(), rows: 40 });
+  const assumed = builders.flatMap(({ name, assumed }) =>
+    assumed.length > 0 ? [`${name} is ${assumed.join(', ')}`] : [],
+  );
+  return [
+    ...(timeline.length > 0 ? [...timeline, '# on the critical path   = other work   . idle', ''] : []),
+    ...report.describeUse(report.useOfBuilders(schedule, builders), estimate.speed),
+    ...(assumed.length > 0 ? [`Assumed: ${assumed.join('; ')}`] : []),
+    report.describeBasis(plan, estimate),
+    report.describeCriticalPath(schedule, byId),
+    report.describeWall(schedule),
+    report.describeEmulatedJob(oneEmulatedJob(plan, estimate), schedule),
+    ...report.describeCosts(costOf(plan, estimate, config)),
+  ];
+}
+
+/** The plan stands all the same. */
+function without(failure: Failure): string[] {
+  return [
+    'No timeline, as the config’s builders can’t do all of it:',
+    formatFailure(failure, { color: stdoutColor() }),
+  ];
+}
+
+/** Of the output that is asked for, as color() is for that of messages. */
+function stdoutColor(): boolean {
+  const { NO_COLOR, FORCE_COLOR } = process.env;
+  if (NO_COLOR) return false;
+  return FORCE_COLOR !== undefined ? FORCE_COLOR !== '0' : process.stdout.isTTY === true;
+}
+
+function columns(): number {
+  return process.stdout.columns ?? (Number(process.env.COLUMNS) || 100);
 }
