@@ -50,10 +50,35 @@ family('publish', 'join and publish what was built under a run id, by this or ot
   .addHelpText('after', '\nExample:\n  splitbuild publish app --run-id $CI_PIPELINE_ID')
   .action(async (images, options) => exit((await import('./build.ts')).publish(images, { ...options, builder: [] })));
 
-family('plan', 'show the tasks of a run, in order, and what each waits for')
+family('plan', 'show the tasks of a run, what each waits for, and how it is expected to go; nothing is opened or begun')
   .argument('[image...]', 'images of the family; all when none is named')
   .addHelpText('after', '\nExample:\n  splitbuild plan --platform linux/arm64')
   .action(async (images, options) => exit((await import('./plan.ts')).plan(images, options)));
+
+family(
+  'simulate',
+  'what if there were other builders, slots, modes: how long a run would take, and how busy they would be',
+)
+  .argument('[image...]', 'images of the family; all when none is named')
+  .option(
+    '--builder <name=platform[+platform][,slots[,speed]]>',
+    'these builders instead of the config’s (repeatable); speed 2 does in half the time what 1 does',
+    collect,
+    [] as string[],
+  )
+  .option('--slots <numbers>', 'so many slots on every builder; several, as 2,4,8, are compared')
+  .option('--mode <modes>', 'native, emulated, or both with a comma: emulated sets QEMU up on every builder')
+  .option('--chain <chains>', 'arch, manifest, or both: what a downstream build waits for')
+  .option('--images <number>', 'a made-up family of so many images, instead of a config’s')
+  .option('--depth <levels>', 'of a made-up family: images on its longest chain', '5')
+  .option('--fan-out <number>', 'of a made-up family: images that are built on one', '3')
+  .option('--duration <seconds>', 'of a made-up family: mean time of a build', '60')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  splitbuild simulate --slots 2,4,8\n  splitbuild simulate --builder intel=linux/amd64,8 --builder arm=linux/arm64,4,1.5' +
+      '\n  splitbuild simulate --images 10000 --depth 6 --fan-out 4 --slots 16,64',
+  )
+  .action(async (images, options) => exit((await import('./simulate.ts')).simulate(images, options)));
 
 family('graph', 'show which image is built on which; works on a folder without a config')
   .argument('[folder]', 'a folder of Dockerfiles; the config’s family when not given')

@@ -70,12 +70,12 @@ export function expectedOf(
     criticalPathMs: schedule.critical.durationMs,
     criticalPath: schedule.critical.path,
     oneEmulatedJob: oneEmulatedJob(plan, estimate),
-    builders: builders.map(({ name, native, emulated, assumed }, index) => ({
+    builders: builders.map(({ name, native, emulated, assumedPlatforms, assumedSlots }, index) => ({
       ...uses[index],
       native: native.map(formatPlatform),
       emulated: emulated.map(formatPlatform),
       speed: estimate.speed(name),
-      assumed,
+      assumed: [...(assumedPlatforms ? ['platforms'] : []), ...(assumedSlots ? ['slots'] : [])],
     })),
     costs: costOf(plan, estimate, config),
     timeline: schedule.steps.map((step) => ({ ...step, basis: estimate.basis(step.task) })),
@@ -102,18 +102,16 @@ export function forecastLines(
   plan: Plan,
   builders: AssumedBuilder[],
   { schedule, estimate }: Forecast,
-  config: Parameters<typeof costOf>[2],
+  { madeUp = false, ...config }: Parameters<typeof costOf>[2] & { madeUp?: boolean },
 ): string[] {
   const byId = new Map(plan.tasks.map((task) => [task.id, task]));
   const timeline = drawTimeline(schedule, byId, { color: stdoutColor(), columns: columns(), rows: 40 });
-  const assumed = builders.flatMap(({ name, assumed }) =>
-    assumed.length > 0 ? [`${name} is ${assumed.join(', ')}`] : [],
-  );
+  const assumed = report.describeAssumptions(builders);
   return [
     ...(timeline.length > 0 ? [...timeline, '# on the critical path   = other work   . idle', ''] : []),
     ...report.describeUse(report.useOfBuilders(schedule, builders), estimate.speed),
-    ...(assumed.length > 0 ? [`Assumed: ${assumed.join('; ')}`] : []),
-    report.describeBasis(plan, estimate),
+    ...(assumed === undefined ? [] : [assumed]),
+    ...(madeUp ? [] : [report.describeBasis(plan, estimate)]),
     report.describeCriticalPath(schedule, byId),
     report.describeWall(schedule),
     report.describeEmulatedJob(oneEmulatedJob(plan, estimate), schedule),

@@ -13,8 +13,9 @@ export interface SeenBuilder {
 }
 
 export interface AssumedBuilder extends BuilderShape {
-  /** What nobody has said or seen, as words for people: `native for linux/arm64`, `4 slots`. */
-  assumed: string[];
+  /** Nobody has said or seen what it is native for, or can emulate. */
+  assumedPlatforms: boolean;
+  assumedSlots: boolean;
 }
 
 export interface Assumptions {
@@ -44,11 +45,7 @@ export function assumeBuilders(configs: BuilderConfig[], assumptions: Assumption
     const isRemote = config.endpoint !== 'local' && !config.endpoint.startsWith('unix:');
     const native = isRemote ? [...builder.native, ...unserved] : builder.native;
     const emulated = emulatable.filter((platform) => !has(native, platform));
-    const said = [
-      ...(native.length > 0 ? [`native for ${native.map(formatPlatform).join(', ')}`] : []),
-      ...(emulated.length > 0 ? [`able to emulate ${emulated.map(formatPlatform).join(', ')}`] : []),
-    ];
-    return { ...builder, native, emulated, assumed: [...said, ...builder.assumed] };
+    return { ...builder, native, emulated, assumedPlatforms: true };
   });
 }
 
@@ -56,8 +53,8 @@ function assumeOne(config: BuilderConfig, { seen, machine, cpus, wanted }: Assum
   const known = seen.get(config.name);
   // As open-builder.ts counts an engine's processors.
   const slots = config.slots ?? known?.slots ?? Math.min(8, Math.max(1, cpus));
-  const saysSlots = config.slots === undefined && known === undefined ? [`${slots} slots`] : [];
-  const shape = { name: config.name, slots, assumed: saysSlots };
+  const assumedSlots = config.slots === undefined && known === undefined;
+  const shape = { name: config.name, slots, assumedSlots, assumedPlatforms: false };
   if (known) {
     const may = (names: string[]): Platform[] =>
       names.flatMap((name) => {

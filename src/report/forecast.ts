@@ -1,6 +1,7 @@
 // What a run is expected to take, in words and numbers: for `splitbuild plan`, and for each scenario of `splitbuild simulate`.
 
-import { formatPlatform } from '../image/platform.ts';
+import type { AssumedBuilder } from '../fleet/assume.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { ProviderCost } from '../plan/cost.ts';
 import type { EmulatedJob } from '../plan/emulated.ts';
 import type { Basis, BuilderShape, Estimate } from '../plan/estimate.ts';
@@ -70,6 +71,20 @@ export function describeBasis(plan: Plan, estimate: Pick<Estimate, 'basis'>): st
     return count === undefined ? [] : [`${count} ${bases[basis]}`];
   });
   return `Times of tasks: ${parts.join(', ')}`;
+}
+
+/** Undefined where nothing is assumed of them. */
+export function describeAssumptions(builders: AssumedBuilder[]): string | undefined {
+  const parts = builders.flatMap(({ name, native, emulated, slots, assumedPlatforms, assumedSlots }) => {
+    const list = (platforms: Platform[]): string => platforms.map(formatPlatform).join(', ');
+    const words = [
+      ...(assumedPlatforms && native.length > 0 ? [`native for ${list(native)}`] : []),
+      ...(assumedPlatforms && emulated.length > 0 ? [`able to emulate ${list(emulated)}`] : []),
+      ...(assumedSlots ? [`${slots} ${slots === 1 ? 'slot' : 'slots'}`] : []),
+    ];
+    return words.length > 0 ? [`${name}: ${words.join('; ')}`] : [];
+  });
+  return parts.length > 0 ? `Assumed of builders that no run has seen yet: ${parts.join(' | ')}` : undefined;
 }
 
 export function describeUse(uses: BuilderUse[], speed: (builder: string) => number): string[] {
