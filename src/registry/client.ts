@@ -26,6 +26,12 @@ export interface ReadManifest {
   content: Manifest | Index;
 }
 
+/** What was put. */
+export interface PutManifest extends Descriptor {
+  /** The registry's answer named this very digest (Docker-Content-Digest): what it keeps is what it was sent. */
+  confirmed?: boolean;
+}
+
 /** Failures are of kind `registry`, `verification` (wrong bytes), `system` (the login's files) or `cancelled`. */
 export interface RegistryClient {
   /** By digest where the reference has one, else by tag, else `latest`. */
@@ -38,7 +44,7 @@ export interface RegistryClient {
     bytes: Uint8Array,
     mediaType: string,
     signal: AbortSignal,
-  ): Promise<Result<Descriptor>>;
+  ): Promise<Result<PutManifest>>;
   /** With a digest, the manifest and all its tags go; with a tag alone, only the tag, where the registry can do that. */
   deleteManifest(reference: Reference, signal: AbortSignal): Promise<Result<void>>;
   hasBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Result<boolean>>;
@@ -181,7 +187,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
       if (given !== undefined && given !== digestOf(bytes, given)) {
         return corrupt(formatReference(reference), digest, given);
       }
-      return ok({ mediaType, digest, size: bytes.length });
+      return ok({ mediaType, digest, size: bytes.length, confirmed: given === digest });
     },
     deleteManifest: async (reference, signal) => {
       const answer = await transport.exchange(

@@ -5,7 +5,7 @@ import { sha256 } from '../image/digest.ts';
 import { type Descriptor, type Digest, isIndexType } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
 import { isIndex, isManifest } from '../image/store.ts';
-import type { ReadManifest, RegistryClient, Repository } from './client.ts';
+import type { PutManifest, ReadManifest, RegistryClient, Repository } from './client.ts';
 import { parseManifest } from './manifest.ts';
 
 interface Stored {
@@ -47,7 +47,7 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
     return wanted !== undefined && stored ? { digest: wanted, stored } : undefined;
   }
 
-  function put(reference: Reference, bytes: Uint8Array, mediaType: string): Result<Descriptor> {
+  function put(reference: Reference, bytes: Uint8Array, mediaType: string): Result<PutManifest> {
     const where = formatReference(reference);
     const known = repositoryOf(reference.repository);
     const parsed = parseManifest(bytes, mediaType, where);
@@ -66,7 +66,7 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
     }
     known.manifests.set(digest, { bytes, mediaType });
     if (reference.tag !== undefined) known.tags.set(reference.tag, digest);
-    return ok(descriptor);
+    return ok({ ...descriptor, confirmed: true });
   }
 
   function remove({ repository, tag, digest, ...rest }: Reference): Result<void> {

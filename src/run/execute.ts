@@ -3,6 +3,7 @@ import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { formatPlatform } from '../image/platform.ts';
 import { criticalPath } from '../plan/critical-path.ts';
 import type { Plan, PublishTask, Task } from '../plan/plan.ts';
+import { rememberedRegistry } from '../registry/remembered.ts';
 import { createBuilds } from './builds.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
@@ -45,7 +46,11 @@ export async function execute(
   signal: AbortSignal,
   options: ExecuteOptions,
 ): Promise<Outcome> {
-  const run: RunContext = { ...context, emit: maskSecrets(context.emit, secretValues(plan, context.env)) };
+  const run: RunContext = {
+    ...context,
+    registry: rememberedRegistry(context.registry),
+    emit: maskSecrets(context.emit, secretValues(plan, context.env)),
+  };
   const { clock, emit, fleet } = run;
   const started = clock.now();
   const durations = new Map<string, number>();

@@ -3,7 +3,8 @@
 import { ok, type Result } from '../failure.ts';
 import type { Move } from '../image/publication.ts';
 import type { OpenPublication } from './journal.ts';
-import { at, moveAll, nameOf, type Snapshot, takeBack, type World, writeRecords } from './transaction.ts';
+import { at, moveAll, nameOf, takeBack, type World } from './moves.ts';
+import { type Snapshot, writeRecords } from './transaction.ts';
 
 /**
  * Ends what an earlier run began: if one tag of it has moved, the others follow; where an image that they should point at is gone,
@@ -17,7 +18,7 @@ export async function recover(open: OpenPublication, world: World, signal: Abort
     if (!now.ok) return now;
     states.push({ move, digest: now.value?.digest });
   }
-  const pending = states.filter(({ move, digest }) => digest === move.from?.digest).map(({ move }) => move);
+  const pending = new Set(states.filter(({ move, digest }) => digest === move.from?.digest).map(({ move }) => move));
   const begun = states.some(({ move, digest }) => digest === move.to.digest);
   const end = (outcome: 'published' | 'taken-back'): Result<void> => {
     world.emit({ type: 'publish-recovered', run: open.run, unit: open.unit, outcome, time: world.clock.now() });
@@ -28,7 +29,11 @@ export async function recover(open: OpenPublication, world: World, signal: Abort
   const records = open.groups.map((group) => ({ ...group, run, planned }));
   const recorded = await writeRecords(records, world, signal);
   if (!recorded.ok) return recorded;
-  const moved = await moveAll(pending, world, signal);
+  const moved = await moveAll(
+    open.groups.map((group) => ({ ...group, moves: group.moves.filter((move) => pending.has(move)) })),
+    world,
+    signal,
+  );
   if (moved.ok) return end('published');
   const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;
   if (!gone) return moved;

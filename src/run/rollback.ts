@@ -3,7 +3,8 @@
 import { fail, ok, type Result } from '../failure.ts';
 import type { Move, TagMoves } from '../image/publication.ts';
 import type { Event } from './event.ts';
-import { type MoveGroup, publishUnit, readRecord, takeSnapshot, type World } from './transaction.ts';
+import type { World } from './moves.ts';
+import { type MoveGroup, publishUnit, readRecord, takeSnapshot } from './transaction.ts';
 
 export interface Rollback {
   /** What goes back where; in the order in which it does. */

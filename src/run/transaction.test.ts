@@ -7,9 +7,10 @@ import { composeRecord, isOlder, parseRecord, recordTag } from '../image/publica
 import { createSimulatedRegistry, type Fault, type Operation, type SimulatedRegistry } from '../registry/simulated.ts';
 import type { Event } from './event.ts';
 import { replayHistory } from './journal.ts';
+import type { World } from './moves.ts';
 import { openInRecords, recover } from './recovery.ts';
 import { lastPublished, planRollback, rollBack } from './rollback.ts';
-import { type MoveGroup, publishUnit, takeSnapshot, type World } from './transaction.ts';
+import { type MoveGroup, publishUnit, takeSnapshot } from './transaction.ts';
 
 const signal = new AbortController().signal;
 const lost: Failure = { kind: 'registry', transient: true, status: 503, message: '503' };

@@ -10,9 +10,8 @@ import {
   recordTag,
   type TagMoves,
 } from '../image/publication.ts';
-import type { Reference } from '../image/reference.ts';
 import { isIndex } from '../image/store.ts';
-import type { RunContext } from './context.ts';
+import { at, moveAll, nameOf, takeBack, type World } from './moves.ts';
 
 /** The tags of one image that move together, a tag with its arch tags. */
 export interface MoveGroup {
@@ -27,14 +26,6 @@ export interface Snapshot {
   planned: number;
   tags: Map<string, Move['to'] | undefined>;
   records: Map<string, Publication>;
-}
-
-export type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
-
-export const nameOf = ({ repository, tag }: { repository: string; tag: string }): string => `${repository}:${tag}`;
-
-export function at({ registryAddress }: World, repository: string, tag: string): Reference {
-  return { registry: registryAddress, repository, tag };
 }
 
 /** Looks at every tag, and at its record. */
@@ -102,18 +93,23 @@ export async function publishUnit(
   const steady = new AbortController().signal;
   const records = changed.map((group) => ({ ...group, run: world.id, planned }));
   const recorded = await writeRecords(records, world, steady);
-  if (!recorded.ok) return endTakenBack(recorded);
-  const pendingMoves = pending.map(({ move }) => move);
-  const moved = await moveAll(pendingMoves, world, steady);
+  if (!recorded.ok) return undo(recorded);
+  const waiting = new Set(pending.map(({ move }) => move));
+  const moved = await moveAll(
+    changed.map((group) => ({ ...group, moves: group.moves.filter((move) => waiting.has(move)) })),
+    world,
+    steady,
+  );
   if (moved.ok) {
     world.emit({ type: 'publish-finished', unit, outcome: 'published', time: world.clock.now() });
     return moved;
   }
-  const back = await takeBack(moves, world, steady);
-  return back.ok ? endTakenBack(moved) : moved;
+  return undo(moved);
 
-  /** The tags are where they were: so are their records, as far as the registry lets. */
-  async function endTakenBack(failed: Result<void>): Promise<Result<void>> {
+  /** The tags go back to where they were, those of an attempt before this one too; so do their records, as far as the registry lets. */
+  async function undo(failed: Result<void>): Promise<Result<void>> {
+    const back = await takeBack(moves, world, steady);
+    if (!back.ok) return failed;
     const before = changed.flatMap((group) => snapshot.records.get(nameOf(group)) ?? []);
     const restored = await writeRecords(before, world, steady);
     if (restored.ok) world.emit({ type: 'publish-finished', unit, outcome: 'taken-back', time: world.clock.now() });
@@ -216,69 +212,4 @@ export async function writeRecords(records: Publication[], world: World, signal:
     }),
   );
   return written.find((one) => !one.ok) ?? ok(undefined);
-}
-
-/** In the order given, each confirmed by reading it back. */
-export async function moveAll(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
-  for (const move of moves) {
-    const done = await pointTag(move, move.to, world, signal);
-    if (!done.ok) return done;
-    const { to, from } = move;
-    world.emit({
-      type: 'tag-moved',
-      reference: `${world.registryAddress}/${nameOf(move)}`,
-      digest: to.digest,
-      ...(from ? { previous: from.digest } : {}),
-      time: world.clock.now(),
-    });
-  }
-  return ok(undefined);
-}
-
-async function pointTag(move: Move, to: Move['to'], world: World, signal: AbortSignal): Promise<Result<void>> {
-  const { repository, tag } = move;
-  const manifest = await world.registry.getManifest(
-    { registry: world.registryAddress, repository, digest: to.digest },
-    signal,
-  );
-  if (!manifest.ok) return manifest;
-  const reference = at(world, repository, tag);
-  const put = await world.registry.putManifest(reference, manifest.value.bytes, to.mediaType, signal);
-  if (!put.ok) return put;
-  const after = await world.registry.headManifest(reference, signal);
-  if (!after.ok) return after;
-  if (after.value?.digest === to.digest) return ok(undefined);
-  return fail({
-    kind: 'conflict',
-    message: `${nameOf(move)} points at ${after.value?.digest ?? 'nothing'} after it was moved to ${to.digest}`,
-    where: `${world.registryAddress}/${nameOf(move)}`,
-    help: 'another run may be publishing the same tag; look at its pipeline, then run again',
-  });
-}
-
-/** Puts tags that were moved back to what they were, the last first; one that somebody else has moved since is left alone. */
-export async function takeBack(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
-  for (const move of [...moves].reverse()) {
-    const reference = at(world, move.repository, move.tag);
-    const now = await world.registry.headManifest(reference, signal);
-    if (!now.ok) return now;
-    if (now.value?.digest !== move.to.digest) continue;
-    if (!move.from && !world.embedded) {
-      // To drop a tag is, for some registries, to drop its manifest and whatever else points at it.
-      const message = `${nameOf(move)}, which is new, stays: not every registry can drop a tag alone`;
-      world.emit({ type: 'warning', message, time: world.clock.now() });
-      continue;
-    }
-    const restored = move.from
-      ? await pointTag(move, move.from, world, signal)
-      : await world.registry.deleteManifest(reference, signal);
-    if (!restored.ok) return restored;
-    world.emit({
-      type: 'tag-restored',
-      reference: `${world.registryAddress}/${nameOf(move)}`,
-      ...(move.from ? { digest: move.from.digest } : {}),
-      time: world.clock.now(),
-    });
-  }
-  return ok(undefined);
 }
