@@ -52,3 +52,26 @@ test.each([
     help: expect.stringContaining(help),
   });
 });
+
+test('an engine that died ends its client without a word of its own; the same words inside of a build are the build’s', () => {
+  expect(buildFailure(1, ['#5 RUN make', 'unexpected EOF'], 'ssh://arm')).toMatchObject({
+    kind: 'engine',
+    transient: true,
+  });
+  const own = ['#5 0.3 gzip: stdin: unexpected EOF', 'executor failed running [/bin/sh -c tar x]: exit code: 2'];
+  expect(buildFailure(1, own, 'local')).toMatchObject({ kind: 'build', exitCode: 2 });
+});
+
+test('errors of a registry that a push is told are said, and those of two pushes in each other’s way are passing', () => {
+  const lines = [
+    'errors:',
+    'digest invalid: provided digest did not match uploaded content',
+    'manifest blob unknown: blob unknown to registry',
+  ];
+  expect(pushFailure('r.example/app:1', lines, 'local')).toMatchObject({
+    transient: true,
+    message: expect.stringContaining(
+      'digest invalid: provided digest did not match uploaded content; manifest blob unknown',
+    ),
+  });
+});

@@ -4,6 +4,10 @@ import type { Exited } from './process.ts';
 
 const engineLost =
   /Cannot connect to the Docker daemon|error during connect|rpc error: code = (Unavailable|Canceled)|error reading from server|connection reset by peer|transport is closing|closed network connection/i;
+/** What the client itself ends with when its engine dies under it; a build's own output may say the same, but not as the last word. */
+const endedInside = /^(?:ERROR: )?(?:failed to [^:]+: )*(?:unexpected )?EOF$/;
+/** Seen of engines that push two images with layers in common to one repository at a time: the next try succeeds. */
+const pushRace = /digest invalid|blob unknown|blob upload unknown/i;
 const registryLost =
   /(failed to (do request|resolve|fetch|copy|authorize|push)|pull access|manifest|received unexpected HTTP status|blob upload).*(connection refused|timeout|EOF|no such host|TLS handshake|50[0234]|429|too ?many ?requests)/i;
 
@@ -15,7 +19,7 @@ const insecureHelp =
 /** Exit code and last lines of a build that did not succeed. */
 export function buildFailure(exitCode: number, lines: string[], where: string): Failure {
   const end = lines.slice(-15).join('\n');
-  if (engineLost.test(end)) {
+  if (engineLost.test(end) || endedInside.test(lines.at(-1)?.trim() ?? '')) {
     const message = `the engine was lost during the build: ${lastWords(lines)}`;
     return { kind: 'engine', transient: true, message, where, help: 'look at the machine and its engine’s log' };
   }
@@ -81,13 +85,18 @@ export function pushFailure(reference: string, lines: string[], where: string): 
     return { ...failure, transient: false, help: `log in with an account that may push there: docker login ${host}` };
   }
   const transient =
-    /refused|reset|timeout|timed out|EOF|unavailable|50[0234]|429|too ?many/i.test(words) || engineLost.test(words);
+    pushRace.test(lines.slice(-5).join('\n')) ||
+    /refused|reset|timeout|timed out|EOF|unavailable|50[0234]|429|too ?many/i.test(words) ||
+    engineLost.test(words);
   return { ...failure, transient, help: 'check that the engine’s machine can reach the registry' };
 }
 
 /** The line that says why: the last with `error`, or the last at all. */
 function lastWords(lines: string[]): string {
   const said = lines.map((line) => line.trim()).filter(Boolean);
+  // A registry's list of errors: what it says is below its title.
+  const title = said.lastIndexOf('errors:');
+  if (title >= 0 && title < said.length - 1) return said.slice(title + 1).join('; ');
   return (
     said.findLast((line) => /error|failed|denied|unauthorized/i.test(line)) ??
     said.at(-1) ??

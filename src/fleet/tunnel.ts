@@ -50,7 +50,6 @@ export async function openTunnel({ endpoint, registryPort, env, signal }: Tunnel
   ];
   const args = [
     ...(env.SPLITBUILD_SSH_CONFIG ? ['-F', env.SPLITBUILD_SSH_CONFIG] : []),
-    '-N',
     '-T',
     ...options.flatMap((option) => ['-o', option]),
     ...(endpoint.port ? ['-p', String(endpoint.port)] : []),
@@ -59,9 +58,11 @@ export async function openTunnel({ endpoint, registryPort, env, signal }: Tunnel
     ...(registryPort ? ['-R', `127.0.0.1:0:127.0.0.1:${registryPort}`] : []),
     '--',
     target,
+    // It ends with this process, even if that is killed: then its input ends.
+    'cat',
   ];
   const child = execa('ssh', args, {
-    stdin: 'ignore',
+    stdin: 'pipe',
     stdout: 'ignore',
     env,
     extendEnv: false,

@@ -1,4 +1,5 @@
 // One build: the Dockerfile pinned to what its upstreams made, built on a builder of its platform, pushed, and read back.
+import { type Clock, within } from '../clock.ts';
 import { pinReferences } from '../dockerfile/pin.ts';
 import type { Engine } from '../engine/engine.ts';
 import { fail, ok, type Result } from '../failure.ts';
@@ -62,7 +63,7 @@ export async function runBuild(
   const stagedTag = stagedTagOf(task, run.id);
   const name = `${builder.registryAddress}/${task.repository}:${stagedTag}`;
   const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
-  const made = await onBuilder(lease, signal, async (both) => {
+  const made = await onBuilder(lease, run.clock, signal, async (both) => {
     const built = await builder.engine.build(
       {
         context: task.context,
@@ -94,11 +95,18 @@ export async function runBuild(
 /** Does something with a lent builder; when that is lost meanwhile, this is the failure, whatever its engine's client says. */
 export async function onBuilder<T>(
   { builder, lost }: Lease,
+  clock: Clock,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<Result<T>>,
 ): Promise<Result<T>> {
   const result = await work(AbortSignal.any([signal, lost]));
-  return !result.ok && lost.aborted && !signal.aborted ? lostBuilder(builder.name, lost.reason) : result;
+  if (result.ok || signal.aborted) return result;
+  if (lost.aborted) return lostBuilder(builder.name, lost.reason);
+  // An engine that dies makes a client say all sorts of things; what it did not live to the end of is not the Dockerfile's failure.
+  if (result.failure.kind !== 'build' && result.failure.kind !== 'check') return result;
+  const alive = await within(10_000, clock, signal, (probing) => builder.engine.probe(probing));
+  if (alive?.ok || signal.aborted) return result;
+  return lostBuilder(builder.name, alive?.failure ?? result.failure);
 }
 
 /** The image of a platform that an earlier run, or another process of this one, has pushed. */

@@ -12,19 +12,19 @@ export function at({ registryAddress }: World, repository: string, tag: string):
   return { registry: registryAddress, repository, tag };
 }
 
-/** Moves under way at a time; the first that fails lets no other begin. */
-const movesAtATime = 8;
+/** Moves of arch tags under way at a time; the first that fails lets no other begin. */
+const archMovesAtATime = 8;
 
 /**
- * The arch tags of all groups, then the tags of all: one that people pull moves only when all that goes with it is in place. Each is
- * confirmed: an arch tag by an answer that names its digest, a tag by reading it back.
+ * The arch tags of all groups, then the tags of all, one after the other in the order given: one that people pull moves only when all that
+ * goes with it is in place. Each is confirmed by reading it back.
  */
 export async function moveAll(groups: TagMoves[], world: World, signal: AbortSignal): Promise<Result<void>> {
   const isTag = ({ tag }: TagMoves, move: Move): boolean => move.tag === tag;
   for (const main of [false, true]) {
     const together = groups.flatMap((group) => group.moves.filter((move) => isTag(group, move) === main));
-    const moved = await allOf(together, async (move) => {
-      const done = await pointTag(move, move.to, main, world, signal);
+    const moved = await allOf(together, main ? 1 : archMovesAtATime, async (move) => {
+      const done = await pointTag(move, move.to, world, signal);
       if (!done.ok) return done;
       const { to, from } = move;
       world.emit({
@@ -41,7 +41,11 @@ export async function moveAll(groups: TagMoves[], world: World, signal: AbortSig
   return ok(undefined);
 }
 
-async function allOf(moves: Move[], work: (move: Move) => Promise<Result<void>>): Promise<Result<void>> {
+async function allOf(
+  moves: Move[],
+  atATime: number,
+  work: (move: Move) => Promise<Result<void>>,
+): Promise<Result<void>> {
   const waiting = moves.values();
   let failed: Result<void> | undefined;
   const one = async (): Promise<void> => {
@@ -51,17 +55,11 @@ async function allOf(moves: Move[], work: (move: Move) => Promise<Result<void>>)
       if (failed) return;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(movesAtATime, moves.length) }, one));
+  await Promise.all(Array.from({ length: Math.min(atATime, moves.length) }, one));
   return failed ?? ok(undefined);
 }
 
-async function pointTag(
-  move: Move,
-  to: Move['to'],
-  readBack: boolean,
-  world: World,
-  signal: AbortSignal,
-): Promise<Result<void>> {
+async function pointTag(move: Move, to: Move['to'], world: World, signal: AbortSignal): Promise<Result<void>> {
   const { repository, tag } = move;
   const manifest = await world.registry.getManifest(
     { registry: world.registryAddress, repository, digest: to.digest },
@@ -71,7 +69,6 @@ async function pointTag(
   const reference = at(world, repository, tag);
   const put = await world.registry.putManifest(reference, manifest.value.bytes, to.mediaType, signal);
   if (!put.ok) return put;
-  if (put.value.confirmed && !readBack) return ok(undefined);
   const after = await world.registry.headManifest(reference, signal);
   if (!after.ok) return after;
   if (after.value?.digest === to.digest) return ok(undefined);
@@ -83,29 +80,39 @@ async function pointTag(
   });
 }
 
-/** Puts tags that were moved back to what they were, the last first; one that somebody else has moved since is left alone. */
+/**
+ * Puts tags that were moved back to what they were, the last first; one that somebody else has moved since is left alone. One that can't
+ * be put back does not keep the others from it; the first such failure is the result.
+ */
 export async function takeBack(moves: Move[], world: World, signal: AbortSignal): Promise<Result<void>> {
+  let failed: Result<void> | undefined;
   for (const move of [...moves].reverse()) {
-    const reference = at(world, move.repository, move.tag);
-    const now = await world.registry.headManifest(reference, signal);
-    if (!now.ok) return now;
-    if (now.value?.digest !== move.to.digest) continue;
-    if (!move.from && !world.embedded) {
-      // To drop a tag is, for some registries, to drop its manifest and whatever else points at it.
-      const message = `${nameOf(move)}, which is new, stays: not every registry can drop a tag alone`;
-      world.emit({ type: 'warning', message, time: world.clock.now() });
-      continue;
-    }
-    const restored = move.from
-      ? await pointTag(move, move.from, true, world, signal)
-      : await world.registry.deleteManifest(reference, signal);
-    if (!restored.ok) return restored;
-    world.emit({
-      type: 'tag-restored',
-      reference: `${world.registryAddress}/${nameOf(move)}`,
-      ...(move.from ? { digest: move.from.digest } : {}),
-      time: world.clock.now(),
-    });
+    const back = await takeBackOne(move, world, signal);
+    if (!back.ok) failed ??= back;
   }
-  return ok(undefined);
+  return failed ?? ok(undefined);
+}
+
+async function takeBackOne(move: Move, world: World, signal: AbortSignal): Promise<Result<void>> {
+  const reference = at(world, move.repository, move.tag);
+  const now = await world.registry.headManifest(reference, signal);
+  if (!now.ok) return now;
+  if (now.value?.digest !== move.to.digest) return ok(undefined);
+  if (!move.from && !world.embedded) {
+    // To drop a tag is, for some registries, to drop its manifest and whatever else points at it.
+    const message = `${nameOf(move)}, which is new, stays: not every registry can drop a tag alone`;
+    world.emit({ type: 'warning', message, time: world.clock.now() });
+    return ok(undefined);
+  }
+  const restored = move.from
+    ? await pointTag(move, move.from, world, signal)
+    : await world.registry.deleteManifest(reference, signal);
+  if (!restored.ok) return restored;
+  world.emit({
+    type: 'tag-restored',
+    reference: `${world.registryAddress}/${nameOf(move)}`,
+    ...(move.from ? { digest: move.from.digest } : {}),
+    time: world.clock.now(),
+  });
+  return restored;
 }

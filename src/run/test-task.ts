@@ -29,7 +29,7 @@ export async function runTest(
   const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
   for (const command of task.commands) {
     onLine(`$ ${typeof command === 'string' ? command : command.join(' ')}`);
-    const done = await onBuilder(lease, signal, (both) =>
+    const done = await onBuilder(lease, run.clock, signal, (both) =>
       builder.engine.run({ reference, command, platform: task.platform, plainHttp: run.plainHttp }, onLine, both),
     );
     if (!done.ok) return done;
