@@ -96,7 +96,7 @@ async function requestsOf(plan: Plan): Promise<Record<string, number>> {
 
 // For one image of two platforms that have one layer, the same, and two arch tags beside its tag.
 const perImage = {
-  // Where three tags are when the run begins, and again before they move; the tag once more when it has moved.
+  // Where three tags are when the run begins, again before they move, and once more when they have.
   head: 3 + 3 + 3,
   // The record of the last publication, and what the engine pushed for each platform.
   get: 1 + 2,
