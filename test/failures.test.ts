@@ -117,6 +117,39 @@ describe.skipIf(problem)(`failures in the lab${problem ? ` (skipped: ${problem})
     expect(tasksOf(again.events, 'task-reused')).toEqual([`build base ${here}`]);
   });
 
+  test('killed, it leaves no ssh connection behind', async () => {
+    const host = lab.host('reached');
+    await host.sshd();
+    const cwd = family({ other: 'FROM t/base\nRUN /bin/busybox sleep 2\n' });
+    const config = join(cwd, 'splitbuild.yaml');
+    writeFileSync(config, readFileSync(config, 'utf8').replace('unix://', 'ssh://reached'));
+    const connections = (): string[] =>
+      readdirSync('/proc').filter((pid) => {
+        try {
+          return (
+            /^\d+$/.test(pid) &&
+            readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`ssh\u0000-F\u0000${lab.sshConfig}`)
+          );
+        } catch {
+          return false;
+        }
+      });
+    let open = 0;
+    await splitbuild(['build', '--json'], {
+      cwd,
+      env: { SPLITBUILD_SSH_CONFIG: lab.sshConfig },
+      onLine: (line, kill) => {
+        if (!line.includes('"task-started"')) return;
+        open = Math.max(open, connections().length);
+        kill('SIGKILL');
+      },
+    });
+    expect(open).toBe(1);
+    for (let tries = 0; tries < 100 && connections().length > 0; tries += 1)
+      await new Promise((done) => setTimeout(done, 100));
+    expect(connections()).toEqual([]);
+  });
+
   test('a registry that wants a login is named, with the command that gives it; with the login it works', async () => {
     const address = `${registryHost.address}:5000`;
     const cwd = family({}, `registry: "${address}"\nregistries: { "${address}": { plainHttp: true } }`);
