@@ -137,6 +137,43 @@ program
   )
   .action(async (image, options) => exit((await import('./inspect.ts')).verify(image, options)));
 
+family(
+  'export',
+  'write images as archives that engines load, straight from the registry: those of the config’s exports, or any',
+)
+  .argument('[image...]', 'images of the config’s exports, all when none is named; with --out, any images')
+  .option('-o, --out <file>', 'one archive of these images: .tar, .tar.gz or .tar.zst; - for standard output')
+  .option('--folder <folder>', 'where the files of the config’s exports go', 'images')
+  .option(
+    '--format <format>',
+    'docker-archive, for docker load, or oci-archive, with all platforms and attestations',
+    'docker-archive',
+  )
+  .option('--layers <kept|unpacked>', 'layers of a docker-archive: compressed as they are, or as plain tars', 'kept')
+  .option('--name <name:tag>', 'what the image is called in the archive (repeatable)', collect, [] as string[])
+  .option('--plain-http <host>', 'a registry that speaks plain HTTP (repeatable)', collect, [] as string[])
+  .addHelpText(
+    'after',
+    '\nExamples:\n  splitbuild export\n  splitbuild export hysds/verdi:develop --platform linux/arm64 -o verdi-arm64.tar.gz' +
+      '\n  splitbuild export hysds/verdi:develop --format oci-archive -o verdi.tar',
+  )
+  .action(async (images, options) => exit((await import('./export.ts')).exportCommand(images, options)));
+
+program
+  .command('join')
+  .description('join images of one platform each, which lie in a registry, into one of several, under a tag')
+  .argument('[image...]', 'the tag that it gets, and the images to join')
+  .option('--from <file>', 'a line for each image, TAG SRC…, instead; - for standard input')
+  .option('--platform <os/arch>', 'a platform that it must have, and no other (repeatable)', collect, [] as string[])
+  .option('-c, --config <file>', 'the config file, for how registries are reached', 'splitbuild.yaml')
+  .option('--plain-http', 'the registries speak plain HTTP')
+  .option('--json', 'print JSON for machines')
+  .addHelpText(
+    'after',
+    '\nExample:\n  splitbuild join reg.example/app:1 reg.example/app:1-amd64 reg.example/app:1-arm64',
+  )
+  .action(async (images, options) => exit((await import('./join.ts')).join(images, options)));
+
 program
   .command('copy')
   .description(

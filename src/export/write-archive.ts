@@ -1,0 +1,286 @@
+// Writes an archive. Where all sizes are known before (nothing is compressed here), every content goes to its own place in the file as it
+// comes, several at a time; elsewhere all goes in order, with the next contents on their way already.
+import type { FileHandle } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { crc32 } from 'node:zlib';
+import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { failureOf, StreamFailure } from '../registry/refusal.ts';
+import { type Segment, type StreamedContent, sizeOf } from './archive.ts';
+import { combineCrc32 } from './crc.ts';
+import type { Encoding } from './encoding.ts';
+
+export type Sink = { kind: 'file'; handle: FileHandle; file: string } | { kind: 'stream'; stream: Writable };
+
+/** Contents on their way at a time. */
+const width = 4;
+/** Bytes gathered for one write to a file. */
+const gathered = 1 << 20;
+/** Bytes that a content which comes later may be ahead. */
+const ahead = 8 << 20;
+
+/** Gives the archive's size in bytes. What has been written of it when this fails is of no use. */
+export async function writeArchive(
+  segments: readonly Segment[],
+  encoding: Encoding,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<Result<number>> {
+  const stop = new AbortController();
+  const inner = AbortSignal.any([signal, stop.signal]);
+  const stored = segments.every((segment) => !deflates(segment, encoding));
+  try {
+    const size =
+      stored && sink.kind === 'file'
+        ? await writeAtOffsets(segments, encoding, sink.handle, inner, stop)
+        : await writeInOrder(segments, encoding, sink, inner);
+    return ok(size);
+  } catch (error) {
+    if (signal.aborted) return fail({ kind: 'cancelled' });
+    return fail(failureOf(error) ?? unwritten(error, sink));
+  } finally {
+    stop.abort();
+  }
+}
+
+function deflates(segment: Segment, { blockSize }: Encoding): boolean {
+  return blockSize !== undefined && !(segment instanceof Uint8Array) && segment.deflates;
+}
+
+async function writeAtOffsets(
+  segments: readonly Segment[],
+  encoding: Encoding,
+  handle: FileHandle,
+  signal: AbortSignal,
+  stop: AbortController,
+): Promise<number> {
+  const placed: { segment: Segment; position: number }[] = [];
+  let end = encoding.begin.length;
+  for (const segment of segments) {
+    placed.push({ segment, position: end });
+    end += encoding.storedSize(sizeOf(segment));
+  }
+  await writeAll(handle, [encoding.begin], 0);
+  const crcs = new Map<Segment, number>();
+  const queue = placed.values();
+  let failure: unknown;
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (const { segment, position } of queue) {
+        if (failure !== undefined) return;
+        try {
+          crcs.set(segment, await writeSegment(segment, encoding, handle, position, signal));
+        } catch (error) {
+          failure ??= error;
+          stop.abort();
+        }
+      }
+    }),
+  );
+  if (failure !== undefined) throw failure;
+  let crc = 0;
+  let size = 0;
+  for (const segment of encoding.needsCrc ? segments : []) {
+    crc = combineCrc32(crc, crcs.get(segment) ?? 0, sizeOf(segment));
+    size += sizeOf(segment);
+  }
+  const trailer = encoding.end(crc, size);
+  await writeAll(handle, [trailer], end);
+  return end + trailer.length;
+}
+
+/** Gives the content's CRC where one is wanted. */
+async function writeSegment(
+  segment: Segment,
+  encoding: Encoding,
+  handle: FileHandle,
+  start: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const frame = encoding.store(sizeOf(segment));
+  let position = start;
+  let crc = 0;
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  // One write is under way while the bytes for the next one come.
+  let writing: Promise<void> = Promise.resolve();
+  const flush = async (): Promise<void> => {
+    await writing;
+    writing = writeAll(handle, parts, position);
+    // Looked at when it is awaited; here only so that it is never nobody's.
+    writing.catch(() => undefined);
+    position += size;
+    parts = [];
+    size = 0;
+  };
+  try {
+    for await (const chunk of chunksOf(segment, signal)) {
+      if (encoding.needsCrc) crc = crc32(chunk, crc);
+      for (const part of frame(chunk)) {
+        parts.push(part);
+        size += part.length;
+      }
+      if (size >= gathered) await flush();
+    }
+    await flush();
+  } finally {
+    await writing;
+  }
+  return crc;
+}
+
+async function writeAll(handle: FileHandle, parts: Uint8Array[], start: number): Promise<void> {
+  let position = start;
+  let rest = parts.filter(({ length }) => length > 0);
+  // Within what the system takes at once (IOV_MAX).
+  while (rest.length > 0) {
+    const batch = rest.slice(0, 1000);
+    const { bytesWritten } = await handle.writev(batch, position);
+    position += bytesWritten;
+    rest = [...after(batch, bytesWritten), ...rest.slice(batch.length)];
+  }
+}
+
+function after(parts: Uint8Array[], written: number): Uint8Array[] {
+  let missing = written;
+  return parts.flatMap((part) => {
+    const skipped = Math.min(part.length, missing);
+    missing -= skipped;
+    return skipped === part.length ? [] : [part.subarray(skipped)];
+  });
+}
+
+async function writeInOrder(
+  segments: readonly Segment[],
+  encoding: Encoding,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<number> {
+  const opened = openAhead(segments, signal);
+  let written = 0;
+  const put = async (parts: Uint8Array[]): Promise<void> => {
+    if (sink.kind === 'file') await writeAll(sink.handle, parts, written);
+    else for (const part of parts) await push(sink.stream, part);
+    for (const part of parts) written += part.length;
+  };
+  let crc = 0;
+  let size = 0;
+  await put([encoding.begin]);
+  for (const [place, segment] of segments.entries()) {
+    const stream = await opened(place);
+    const chunks = counted(stream ?? chunksOf(segment, signal), (chunk) => {
+      if (encoding.needsCrc) crc = crc32(chunk, crc);
+      size += chunk.length;
+    });
+    if (deflates(segment, encoding)) {
+      for await (const part of compressed(chunks, encoding)) await put([part]);
+    } else {
+      const frame = encoding.store(sizeOf(segment));
+      for await (const chunk of chunks) await put(frame(chunk));
+    }
+  }
+  await put([encoding.end(crc, size)]);
+  return written;
+}
+
+/** Opens contents before it is their turn, and keeps some of their first bytes. */
+function openAhead(
+  segments: readonly Segment[],
+  signal: AbortSignal,
+): (place: number) => Promise<AsyncIterable<Uint8Array> | undefined> {
+  const places = segments.flatMap((segment, place) => (segment instanceof Uint8Array ? [] : [{ place, segment }]));
+  const streams = new Map<number, Promise<Readable | StreamFailure>>();
+  let next = 0;
+  const openNext = (): void => {
+    const waiting = places[next];
+    next += 1;
+    if (waiting) streams.set(waiting.place, buffered(waiting.segment, signal));
+  };
+  for (let count = 0; count < width; count += 1) openNext();
+  return async (place) => {
+    const stream = await streams.get(place);
+    streams.delete(place);
+    if (stream instanceof StreamFailure) throw stream;
+    if (stream) openNext();
+    return stream;
+  };
+}
+
+async function buffered(content: StreamedContent, signal: AbortSignal): Promise<Readable | StreamFailure> {
+  const opened = await content.open(signal);
+  if (!opened.ok) return new StreamFailure(opened.failure);
+  const buffer = new PassThrough({ highWaterMark: ahead });
+  opened.value.on('error', (error) => buffer.destroy(error));
+  signal.addEventListener('abort', () => opened.value.destroy(new StreamFailure({ kind: 'cancelled' })), {
+    once: true,
+  });
+  // Its reader may come later than its error.
+  buffer.on('error', () => undefined);
+  return opened.value.pipe(buffer);
+}
+
+async function* chunksOf(segment: Segment, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (segment instanceof Uint8Array) {
+    yield segment;
+    return;
+  }
+  const opened = await segment.open(signal);
+  if (!opened.ok) throw new StreamFailure(opened.failure);
+  yield* opened.value;
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  see: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    see(chunk);
+    yield chunk;
+  }
+}
+
+/** Blocks compressed side by side, on the threads that Node keeps for zlib; given out in order. */
+async function* compressed(chunks: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncGenerator<Uint8Array> {
+  const flying: Promise<Uint8Array>[] = [];
+  const most = availableParallelism() + 1;
+  for await (const block of blocksOf(chunks, encoding.blockSize ?? gathered)) {
+    const done = encoding.compress(block);
+    done.catch(() => undefined);
+    flying.push(done);
+    const first = flying.length > most ? flying.shift() : undefined;
+    if (first) yield await first;
+  }
+  for (const done of flying) yield await done;
+}
+
+async function* blocksOf(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+  let block = Buffer.allocUnsafe(size);
+  let used = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + size - used);
+      block.set(part, used);
+      used += part.length;
+      at += part.length;
+      if (used < size) continue;
+      yield block;
+      block = Buffer.allocUnsafe(size);
+      used = 0;
+    }
+  }
+  if (used > 0) yield block.subarray(0, used);
+}
+
+async function push(stream: Writable, part: Uint8Array): Promise<void> {
+  if (part.length === 0) return;
+  await new Promise<void>((resolve, reject) => stream.write(part, (error) => (error ? reject(error) : resolve())));
+}
+
+function unwritten(error: unknown, sink: Sink): Failure {
+  const words = error instanceof Error ? error.message : String(error);
+  return {
+    kind: 'system',
+    message: `the archive can't be written: ${words}`,
+    where: sink.kind === 'file' ? sink.file : 'standard output',
+  };
+}
