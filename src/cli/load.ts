@@ -15,6 +15,8 @@ import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
 import { maskDiagnostic, maskFailure, secretsInArgs } from '../run/mask.ts';
 import { createMask, secretValue } from '../secret.ts';
 
+export { interruptSignal } from './interrupt.ts';
+
 export interface FamilyOptions {
   config: string;
   set: string[];
@@ -28,18 +30,6 @@ export interface Loaded {
   config: Config;
   family: Family;
   plan: Plan;
-}
-
-/** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process at once. */
-export function interruptSignal(): AbortSignal {
-  const controller = new AbortController();
-  const stop = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return controller.signal;
 }
 
 export function color(): boolean {

@@ -1,0 +1,157 @@
+// `splitbuild join`: images of one platform each become one of several, for pipelines that build and push by other means. What is not
+// needed for the plain case is loaded when it is.
+import { existsSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Joined, joinImages } from '../image/join-images.ts';
+import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { parseReference, type Reference } from '../image/reference.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { createClient } from './client.ts';
+import { interruptSignal } from './interrupt.ts';
+
+export interface JoinOptions {
+  config: string;
+  from?: string | undefined;
+  platform: string[];
+  plainHttp?: true | undefined;
+  json?: true | undefined;
+}
+
+interface Request {
+  /** As it was written. */
+  name: string;
+  target: Reference;
+  sources: Reference[];
+}
+
+/** Images that are being joined at a time; their requests take turns (registry/rate.ts). */
+const atATime = 32;
+
+/** `images`: TAG SRC…, or none with --from. */
+export async function join(images: string[], options: JoinOptions): Promise<number> {
+  const signal = interruptSignal();
+  const wanted: Platform[] = [];
+  for (const text of options.platform) {
+    const platform = parsePlatform(text);
+    if (!platform.ok) return failed(platform.failure);
+    wanted.push(platform.value);
+  }
+  const requests = await readRequests(images, options.from);
+  if (!requests.ok) return failed(requests.failure);
+  const client = await clientFor(options, requests.value);
+  if (!client.ok) return failed(client.failure);
+  const store = client.value;
+  const bring = async (from: Reference, to: Reference): Promise<Result<unknown>> => {
+    const { createCopier } = await import('../copy/copier.ts');
+    return createCopier(store, store).copy(from, to, {}, signal);
+  };
+  const waiting = requests.value.values();
+  let worst = 0;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    for (const request of waiting) {
+      const joined = await joinImages(store, { ...request, wanted }, bring, signal);
+      if (joined.ok) {
+        done += 1;
+        tell(request, joined.value, options.json ?? false);
+      } else worst = Math.max(worst, await failed(joined.failure));
+      if (signal.aborted) return;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, requests.value.length) }, work));
+  if (requests.value.length > 1 && !options.json) {
+    const rest = requests.value.length - done;
+    process.stderr.write(`${done} images joined${rest > 0 ? `, ${rest} not` : ''}.\n`);
+  }
+  return worst;
+}
+
+function tell({ name }: Request, { digest, mediaType, platforms }: Joined, json: boolean): void {
+  if (json) {
+    const each = platforms.map(({ platform, ...rest }) => ({ platform: formatPlatform(platform), ...rest }));
+    process.stdout.write(`${JSON.stringify({ image: name, digest, mediaType, platforms: each })}\n`);
+  } else {
+    process.stdout.write(
+      `${name}  ${digest}  ${platforms.map(({ platform }) => formatPlatform(platform)).join(', ')}\n`,
+    );
+  }
+}
+
+async function readRequests(images: string[], from: string | undefined): Promise<Result<Request[]>> {
+  if (from !== undefined && images.length > 0) return usage('both --from and images are given');
+  if (from === undefined) {
+    const request = readRequest(images);
+    return request.ok ? ok([request.value]) : request;
+  }
+  const text = await readList(from);
+  if (!text.ok) return text;
+  const requests: Request[] = [];
+  for (const [at, line] of text.value.split('\n').entries()) {
+    const words = line.trim().split(/\s+/);
+    if (words[0] === '' || words[0]?.startsWith('#')) continue;
+    const request = readRequest(words);
+    if (!request.ok) {
+      return request.failure.kind === 'usage'
+        ? fail({ ...request.failure, where: `${from === '-' ? 'standard input' : from}:${at + 1}` })
+        : request;
+    }
+    requests.push(request.value);
+  }
+  return requests.length === 0 ? usage(`${from} names no image`) : ok(requests);
+}
+
+async function readList(from: string): Promise<Result<string>> {
+  if (from === '-') {
+    const chunks: Buffer[] = [];
+    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
+    return ok(Buffer.concat(chunks).toString('utf8'));
+  }
+  const { readText } = await import('../config/read-text.ts');
+  return readText(from, { message: `there is no list at ${from}`, help: 'a line each: TAG SRC…' });
+}
+
+function readRequest([name = '', ...sources]: string[]): Result<Request> {
+  if (sources.length === 0) return usage('a tag and the images to join are wanted');
+  const references: Reference[] = [];
+  for (const text of [name, ...sources]) {
+    const parsed = parseReference(text);
+    if (!parsed.ok) return parsed;
+    const { tag, digest } = parsed.value;
+    references.push({ ...parsed.value, ...(tag || digest ? {} : { tag: 'latest' }) });
+  }
+  const [target, ...rest] = references;
+  if (!target || target.digest !== undefined)
+    return usage(`${name} is no tag: what is joined gets a digest of its own`);
+  return ok({ name, target, sources: rest });
+}
+
+function usage(message: string): Result<never> {
+  return fail({
+    kind: 'usage',
+    message,
+    help: 'splitbuild join reg.example/app:1 reg.example/app:1-amd64 reg.example/app:1-arm64',
+  });
+}
+
+/** How registries are reached: by the flag, and by the config where there is one. */
+async function clientFor(options: JoinOptions, requests: Request[]): Promise<Result<RegistryClient>> {
+  const config = existsSync(options.config)
+    ? await (await import('./load.ts')).loadConfig({ config: options.config, set: [] })
+    : undefined;
+  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config?.ok
+    ? config.value
+    : { folder: '.', registries: {} };
+  const hosts = new Set(
+    requests.flatMap(({ target, sources }) => [target, ...sources].map(({ registry }) => registry)),
+  );
+  const flag = options.plainHttp ? [...hosts].map((host) => [host, { ...registries[host], plainHttp: true }]) : [];
+  const reach = createClient({ folder, registries: { ...registries, ...Object.fromEntries(flag) } });
+  return reach.ok ? ok(reach.value.client) : reach;
+}
+
+async function failed(failure: Failure): Promise<number> {
+  const { printFailure } = await import('./load.ts');
+  printFailure(failure);
+  return exitCode(failure);
+}
