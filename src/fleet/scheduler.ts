@@ -27,6 +27,8 @@ export interface SchedulerOptions {
   onHealth(builder: string, lost: Failure | undefined): void;
 }
 
+type Kind = Pick<Waiter, 'platform' | 'mode' | 'kind'>;
+
 /** How a builder could take a task. */
 interface Spot {
   member: Member;
@@ -44,7 +46,7 @@ const partForLayers = 0.2;
 /** Members that are not open at the beginning count as sick. */
 export function createScheduler(members: Member[], { health, clock, settle, onHealth }: SchedulerOptions): Scheduler {
   const waiting = createWaiting();
-  /** By platform and mode, while nobody's health changes. */
+  /** By kind, while nobody's health changes. */
   const spots = new Map<string, Spot[]>();
   // One listener a signal, however many wait: to take one of thousands off a signal is to walk past them all.
   const bySignal = new WeakMap<AbortSignal, Set<Waiter>>();
@@ -61,22 +63,22 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
   for (const member of members) if (!member.opened) watch.heal(member);
 
   /** On builders that are well. */
-  function spotsFor(platform: Platform, mode: Mode): Spot[] {
-    const key = `${formatPlatform(platform)} ${mode}`;
-    const known = spots.get(key);
+  function spotsFor({ platform, mode, kind }: Kind): Spot[] {
+    const known = spots.get(kind);
     if (known) return known;
     const byName = new Map(members.map((member) => [member.name, member]));
     const found = candidates(openOf(members), platform, mode).flatMap((one) => {
       const member = byName.get(one.builder.name);
       return member ? [{ ...one, member }] : [];
     });
-    spots.set(key, found);
+    spots.set(kind, found);
     return found;
   }
 
   /** All that may have the waiter, and of these the free ones. */
-  function placesOf({ platform, mode, wishes }: Waiter): { all: Spot[]; free: Spot[] } {
-    const able = spotsFor(platform, mode);
+  function placesOf(waiter: Waiter): { all: Spot[]; free: Spot[] } {
+    const { wishes } = waiter;
+    const able = spotsFor(waiter);
     const others = wishes.avoid === undefined ? able : able.filter(({ builder }) => builder.name !== wishes.avoid);
     const all = others.length > 0 ? others : able;
     return { all, free: all.filter(({ member, builder }) => member.running < builder.slots) };
@@ -147,8 +149,7 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
   }
 
   /** Whether some builder that is well could take it, if it had a free slot. */
-  const hasHope = ({ platform, mode }: Pick<Waiter, 'platform' | 'mode'>): boolean =>
-    spotsFor(platform, mode).length > 0;
+  const hasHope = (kind: Kind): boolean => spotsFor(kind).length > 0;
   const sick = (): Member[] => members.filter(({ opened }) => !opened);
 
   async function acquire(
@@ -158,10 +159,12 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
     wishes: Wishes = {},
   ): Promise<Result<Lease>> {
     if (signal.aborted) return fail({ kind: 'cancelled' });
-    if (!hasHope({ platform, mode }) && sick().length === 0) return fail(noBuilder(openOf(members), platform, mode));
+    const kind: Kind = { platform, mode, kind: `${formatPlatform(platform)} ${mode}` };
+    if (!hasHope(kind) && sick().length === 0) return fail(noBuilder(openOf(members), platform, mode));
     return new Promise((resolve) => {
       const waiter: Waiter = {
-        ...{ platform, mode, wishes },
+        ...kind,
+        wishes,
         end(result) {
           waiting.remove(waiter);
           onSignal(signal).delete(waiter);

@@ -2,12 +2,14 @@
 // at thousands of waiters to find the next.
 import type { Result } from '../failure.ts';
 import { createHeap, type Heap } from '../heap.ts';
-import { formatPlatform, type Platform } from '../image/platform.ts';
+import type { Platform } from '../image/platform.ts';
 import type { Lease, Mode, Wishes } from './fleet.ts';
 
 export interface Waiter {
   platform: Platform;
   mode: Mode;
+  /** Platform and mode as a text, made once. */
+  kind: string;
   wishes: Wishes;
   /** With what it waited for, or why it gave up. */
   end(result: Result<Lease>): void;
@@ -83,6 +85,7 @@ function isBefore(a: Placed, b: Placed): boolean {
   return a.priority > b.priority || (a.priority === b.priority && a.order < b.order);
 }
 
-function queueOf({ platform, mode, wishes }: Waiter): string {
-  return JSON.stringify([formatPlatform(platform), mode, wishes.avoid, wishes.prefer]);
+/** Names of builders have no line ends. */
+function queueOf({ kind, wishes: { avoid = '', prefer = '' } }: Waiter): string {
+  return `${kind}\n${avoid}\n${prefer}`;
 }
