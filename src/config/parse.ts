@@ -31,6 +31,7 @@ export interface ParsedFile {
 }
 
 const maxDepth = 32;
+/** Of a short file. What stands there without aliases is never more than it has characters: a long one may hold as much. */
 const maxValues = 50_000;
 
 /** Parses the file; a failure holds what is wrong with it as YAML, and then nothing can be said of its content. */
@@ -60,9 +61,9 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
     );
     if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
     const spots = new Map<string, Spot>();
-    const value = toData(document.contents, targetsOf(document.contents), spots, (message, span, help) =>
-      errors.push(problem('error', message, span, help)),
-    );
+    const complain: Complain = (message, span, help) => errors.push(problem('error', message, span, help));
+    const most = Math.max(maxValues, text.length);
+    const value = toData(document.contents, targetsOf(document.contents), spots, complain, most);
     if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors.sort(byPlace) });
     return ok({ text, value, spot: (path) => spots.get(path.join('\0')), locate, warnings });
   } catch (error) {
@@ -92,7 +93,13 @@ function targetsOf(root: Node | null): Map<Node, Node> {
 
 type Complain = (message: string, span: Span, help?: string) => void;
 
-function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, Spot>, complain: Complain): unknown {
+function toData(
+  root: Node | null,
+  targets: Map<Node, Node>,
+  spots: Map<string, Spot>,
+  complain: Complain,
+  most: number,
+): unknown {
   const open = new Set<Node>();
   let count = 0;
   const target = (node: Node | null): Node | null => {
@@ -121,7 +128,7 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
     });
     const names = new Set(own.map(({ name }) => name));
     for (const from of merged) {
-      if (count > maxValues) return own;
+      if (count > most) return own;
       if (!isMap(from) || depth > maxDepth || open.has(from)) {
         complain("'<<' merges maps, and no map into itself", spanOfNode(from));
         continue;
@@ -136,7 +143,7 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
   const convert = (written: Node | null, path: (string | number)[], key?: Node): unknown => {
     const node = target(written);
     count += 1;
-    if (count > maxValues || (written && !node)) return null;
+    if (count > most || (written && !node)) return null;
     const value = written ? spanOfNode(written) : { start: key?.range?.[1] ?? 0, end: key?.range?.[1] ?? 0 };
     const scalar = !node || isScalar(node);
     const spot: Spot = { value, scalar };
@@ -160,7 +167,7 @@ function toData(root: Node | null, targets: Map<Node, Node>, spots: Map<string, 
     return data;
   };
   const data = convert(root, []);
-  if (count > maxValues) complain('the file holds too much (aliases count as often as they are used)', first);
+  if (count > most) complain('the file holds too much (aliases count as often as they are used)', first);
   return data;
 }
 

@@ -438,3 +438,13 @@ ci:
     gitlab: { image: 'g:1', tags: { 'linux/arm/v7': ['a'] } },
   });
 });
+
+test('ten thousand images are not too much for one file', () => {
+  const names = Array.from(
+    { length: 10_000 },
+    (_, place) => `  i${place}: { repository: "o/i${place}", source: ./i${place} }`,
+  );
+  const text = `version: 1\nfamily: many\nplatforms: [linux/amd64, linux/arm64]\nimages:\n${names.join('\n')}\n`;
+  const config = readConfig(text, { file: 'splitbuild.yaml', env: {}, set: {} });
+  expect(config.ok && config.value.images.length).toBe(10_000);
+}, 30_000);
