@@ -273,7 +273,18 @@ async function* blocksOf(chunks: AsyncIterable<Uint8Array>, size: number): Async
 
 async function push(stream: Writable, part: Uint8Array): Promise<void> {
   if (part.length === 0) return;
-  await new Promise<void>((resolve, reject) => stream.write(part, (error) => (error ? reject(error) : resolve())));
+  // A stream that is destroyed may forget the write that it was at.
+  await new Promise<void>((resolve, reject) => {
+    const gone = (error?: Error): void => reject(error ?? new Error('its reader is gone'));
+    stream.once('error', gone);
+    stream.once('close', gone);
+    stream.write(part, (error) => {
+      stream.off('error', gone);
+      stream.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 function unwritten(error: unknown, sink: Sink): Failure {
