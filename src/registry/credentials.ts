@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { z } from 'zod';
 import { fail, ok, type Result } from '../failure.ts';
 
@@ -190,6 +189,7 @@ async function runHelper(
       help: `try it by hand: echo ${server} | ${program} get`,
     });
   if (!/^[\w.-]+$/.test(helper)) return failed('has no name of a program');
+  const { execa } = await import('execa');
   const done = await execa(program, ['get'], {
     input: server,
     reject: false,

@@ -1,7 +1,7 @@
 // One HTTP exchange with a registry: authorised, paced, retried, redirected. Everything above it speaks of manifests and blobs.
 
 import { Readable } from 'node:stream';
-import { type Dispatcher, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { createAgents } from './agents.ts';
@@ -158,11 +158,12 @@ export function createTransport(options: TransportOptions): Transport {
       ? undefined
       : setTimeout(() => late.abort(new DeadlineError(2 * headersTimeout)), 2 * headersTimeout);
     try {
-      const data = await request(url, {
+      const data = await dispatcher.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
         method: exchange.method,
         headers,
         ...(body === undefined ? {} : { body }),
-        dispatcher,
         signal: AbortSignal.any([signal, late.signal]),
         headersTimeout,
       });
