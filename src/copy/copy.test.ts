@@ -1,9 +1,10 @@
 // Copies between registries and layouts: whole, not sent twice, and checked on the way. Other programs look at what came of it.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { layerTar, type PushedImage, plainClient, pushImage, pushIndex } from '../export/testing.ts';
 import { sha256 } from '../image/digest.ts';
@@ -18,6 +19,12 @@ import type { ImageTarget } from './store.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const repository = 'team/app';
+/** The registries are of this process: it must not be kept from answering. */
+async function skopeo(...args: string[]): Promise<Buffer> {
+  const { stdout } = await promisify(execFile)('skopeo', args, { encoding: 'buffer' });
+  return stdout;
+}
+
 let folder: string;
 let from: EmbeddedRegistry;
 let to: EmbeddedRegistry;
@@ -94,12 +101,12 @@ test.skipIf(!hasProgram('skopeo'))('what skopeo reads at the other end is the sa
   const client = plainClient();
   value(await copyImage({ store: client, reference: at(from) }, { store: client, reference: at(to) }, {}, signal));
   const look = (registry: EmbeddedRegistry) =>
-    execFileSync('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${registry.address}/${repository}:v1`]);
-  expect(look(to).equals(look(from))).toBe(true);
-  execFileSync('skopeo', [
+    skopeo('inspect', '--raw', '--tls-verify=false', `docker://${registry.address}/${repository}:v1`);
+  expect((await look(to)).equals(await look(from))).toBe(true);
+  await skopeo(
     ...['copy', '--all', '--quiet', '--src-tls-verify=false', `docker://${to.address}/${repository}:v1`],
     `oci:${join(folder, 'by-skopeo')}:v1`,
-  ]);
+  );
 });
 
 test('a second copy sends nothing; one to another tag sends a manifest', async () => {
@@ -239,19 +246,19 @@ describe('a layout on disk', () => {
       value(await copyImage({ store: client, reference: at(from) }, { store: target, reference: at(to) }, {}, signal));
       await target.close();
       expect((await readdir(path)).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
-      const raw = execFileSync('skopeo', ['inspect', '--raw', `oci:${path}:v1`]);
+      const raw = await skopeo('inspect', '--raw', `oci:${path}:v1`);
       expect(raw.equals(index.bytes)).toBe(true);
-      execFileSync('skopeo', ['copy', '--all', '--quiet', `oci:${path}:v1`, `oci:${join(folder, 'again')}:v1`]);
+      await skopeo('copy', '--all', '--quiet', `oci:${path}:v1`, `oci:${join(folder, 'again')}:v1`);
     },
   );
 
   test.skipIf(!hasProgram('skopeo'))('that skopeo wrote is copied from', async () => {
     const path = join(folder, 'by-skopeo');
-    execFileSync('skopeo', [
+    await skopeo(
       ...['copy', '--all', '--quiet', '--preserve-digests', '--src-tls-verify=false'],
       `docker://${from.address}/${repository}:v1`,
       `oci:${path}:v1`,
-    ]);
+    );
     const client = plainClient();
     const reference = value(parsePlace(`oci:${path}:v1`));
     const source = sourceAnywhere(client, join(folder, 'none'));
