@@ -49,9 +49,18 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
       merge: true,
       prettyErrors: false,
       logLevel: 'error',
+      // It compares each key of a map with every other: seconds for ten thousand images. See repeatedKeys.
+      uniqueKeys: false,
     });
-    for (const { code, message, pos } of [...document.errors].sort((a, b) => a.pos[0] - b.pos[0])) {
-      const span = { start: pos[0], end: pos[1] };
+    const slips = [
+      ...document.errors.map(({ code, message, pos }) => ({ code, message, start: pos[0], end: pos[1] })),
+      ...repeatedKeys(document.contents).map((start) => ({
+        ...{ code: 'DUPLICATE_KEY', message: '' },
+        start,
+        end: start + 1,
+      })),
+    ];
+    for (const { code, message, ...span } of slips.sort((a, b) => a.start - b.start)) {
       // One slip of the pen makes several errors in its line: the first is the cause.
       if (errors.some(({ location }) => location?.line === locate(span).line)) continue;
       errors.push(problem('error', plainWords(code, message), span, helpFor(code, locate(span).text ?? '')));
@@ -74,6 +83,22 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
       diagnostics: [problem('error', 'the file is nested too deeply', { start: 0, end: 1 })],
     });
   }
+}
+
+/** Offsets of keys that their map has already. */
+function repeatedKeys(root: Node | null): number[] {
+  const found: number[] = [];
+  visit(root, {
+    Map(_key, map) {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value) && key.range) found.push(key.range[0]);
+        seen.add(key.value);
+      }
+    },
+  });
+  return found;
 }
 
 /** What each alias means: the last node before it with its anchor. */
