@@ -71,7 +71,9 @@ test('edges come from FROM, COPY --from and mounts, by every way to write the re
   expect(edges(family.value)).toContain(
     'app ← linux/amd64: base@linux/amd64, linux/amd64: data@linux/amd64, linux/amd64: tools@linux/amd64, linux/arm64: base@linux/arm64, linux/arm64: data@linux/arm64, linux/arm64: tools@linux/arm64',
   );
-  expect(family.value.images[0]?.builds[0]?.externals).toEqual(['docker.io/library/debian:12']);
+  expect(family.value.images[0]?.builds[0]?.externals).toEqual([
+    { reference: 'docker.io/library/debian:12', range: { start: 5, end: 14 } },
+  ]);
 });
 
 test('FROM --platform=$BUILDPLATFORM needs that platform’s image; an arch tag means the image of its platform', async () => {

@@ -1,13 +1,12 @@
 // The family: every image with what its Dockerfile depends on for each platform, in an order in which each comes after what it needs.
-import { readFile } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { expandTemplate } from '../config/template.ts';
 import { type FoundReference, readReferences } from '../dockerfile/references.ts';
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
-import { leadsOut } from './outside.ts';
+import { readFiles } from './files.ts';
 import { createSourceFetcher } from './source.ts';
 
 /** A reference of a Dockerfile to an image of the family. */
@@ -22,13 +21,20 @@ export interface UpstreamReference {
   location: Location;
 }
 
+/** A reference of a Dockerfile to an image of somebody else. */
+export interface ExternalReference {
+  /** As resolved: `docker.io/library/debian:12`. */
+  reference: string;
+  /** UTF-16 offsets in the Dockerfile. */
+  range: { start: number; end: number };
+}
+
 export interface PlatformBuild {
   platform: Platform;
   /** Build arguments, with what they say of tag and platform filled in. */
   args: Record<string, string>;
   upstreams: UpstreamReference[];
-  /** References to images of somebody else. */
-  externals: string[];
+  externals: ExternalReference[];
 }
 
 export interface FamilyImage {
@@ -73,32 +79,23 @@ export async function readFamily(
   const byRepository = repositoriesOf(config);
   const images: FamilyImage[] = [];
   const scripted = new Set(Object.values(config.groups).flatMap((group) => group.images));
-  for (const image of config.images.filter(({ name, mirror }) => !mirror && !scripted.has(name))) {
-    if (!options.fetch && image.source.kind === 'git') {
+  const own = config.images.filter(({ name, mirror }) => !mirror && !scripted.has(name));
+  const looksAt = ({ source }: ImageConfig): boolean => options.fetch || source.kind !== 'git';
+  const read = await readFiles(own.filter(looksAt), fetchSource, config.folder);
+  if (!read.ok) return read;
+  const allFiles = read.value.values();
+  for (const image of own) {
+    const files = looksAt(image) ? allFiles.next().value : undefined;
+    if (!files) {
       images.push(unread(image, config));
       continue;
     }
-    const source = await fetchSource(image.source);
-    if (!source.ok) return source;
-    const context = resolve(source.value.folder, image.context);
-    const dockerfile = resolve(source.value.folder, image.dockerfile);
-    const outside = await leadsOut(image, { ...source.value, context, dockerfile }, config.folder);
-    if (outside) {
-      problems.push(outside);
+    const { context, dockerfile, commit } = files;
+    if (!files.text.ok) {
+      problems.push(files.text.problem);
       continue;
     }
-    let text: string;
-    try {
-      text = await readFile(dockerfile, 'utf8');
-    } catch {
-      problems.push({
-        code: 'no-dockerfile',
-        severity: 'error',
-        message: `image '${image.name}': there is no Dockerfile at ${dockerfile}`,
-        help: "set 'source' to the image's folder, or 'dockerfile' to the file's path in it",
-      });
-      continue;
-    }
+    const text = files.text.value;
     const builds: PlatformBuild[] = [];
     for (const platform of image.platforms) {
       const args = platformArgs(image, config, platform);
@@ -133,7 +130,7 @@ export async function readFamily(
       text,
       builds,
       upstreams: [...upstreams],
-      ...(source.value.commit ? { commit: source.value.commit } : {}),
+      ...(commit ? { commit } : {}),
     });
   }
   problems.push(...missingPlatforms(images));
@@ -192,7 +189,7 @@ function sortReferences(
   warnings: Diagnostic[],
 ): Pick<PlatformBuild, 'upstreams' | 'externals'> {
   const upstreams: UpstreamReference[] = [];
-  const externals: string[] = [];
+  const externals: ExternalReference[] = [];
   for (const found of references) {
     if (found.state === 'unresolved') {
       problems.push({
@@ -216,7 +213,7 @@ function sortReferences(
         location: found.location,
       });
     } else {
-      externals.push(formatReference(found.reference));
+      externals.push({ reference: formatReference(found.reference), range: found.range });
       if (image) warnings.push(otherTag(found, image, config));
     }
   }
@@ -272,7 +269,9 @@ function order(images: FamilyImage[]): Result<FamilyImage[]> {
   const ordered: FamilyImage[] = [];
   const state = new Map<string, 'open' | 'done'>();
   const cycles: Diagnostic[] = [];
-  const visit = (image: FamilyImage, path: string[]): void => {
+  /** From the image that the walk began with to the one that it is at. */
+  const path: string[] = [];
+  const visit = (image: FamilyImage): void => {
     const seen = state.get(image.name);
     if (seen === 'done') return;
     if (seen === 'open') {
@@ -287,14 +286,16 @@ function order(images: FamilyImage[]): Result<FamilyImage[]> {
       return;
     }
     state.set(image.name, 'open');
+    path.push(image.name);
     for (const name of image.upstreams) {
       const upstream = byName.get(name);
-      if (upstream) visit(upstream, [...path, image.name]);
+      if (upstream) visit(upstream);
     }
+    path.pop();
     state.set(image.name, 'done');
     ordered.push(image);
   };
-  for (const image of images) visit(image, []);
+  for (const image of images) visit(image);
   return cycles.length > 0 ? fail({ kind: 'diagnostics', diagnostics: cycles }) : ok(ordered);
 }
 

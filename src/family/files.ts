@@ -1,0 +1,66 @@
+// An image's files: its source fetched, its Dockerfile read. Several images at a time, as each waits for disks and networks.
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { ImageConfig } from '../config/config.ts';
+import { type Diagnostic, ok, type Result } from '../failure.ts';
+import { leadsOut } from './outside.ts';
+import type { createSourceFetcher } from './source.ts';
+
+export interface ImageFiles {
+  /** Absolute. */
+  context: string;
+  dockerfile: string;
+  /** Of the Dockerfile, or why it can't be had. */
+  text: { ok: true; value: string } | { ok: false; problem: Diagnostic };
+  /** Of a git source. */
+  commit?: string;
+}
+
+/** So many at a time: an ssh server that is asked for more at once turns some away (sshd's MaxStartups is 10). */
+const atOnce = 8;
+
+/** In the order of the images. The first source that can't be had fails all; those that were begun with it are awaited. */
+export async function readFiles(
+  images: ImageConfig[],
+  fetchSource: ReturnType<typeof createSourceFetcher>,
+  configFolder: string,
+): Promise<Result<ImageFiles[]>> {
+  const files: ImageFiles[] = [];
+  for (let from = 0; from < images.length; from += atOnce) {
+    const some = images.slice(from, from + atOnce);
+    for (const read of await Promise.all(some.map((image) => readOne(image, fetchSource, configFolder)))) {
+      if (!read.ok) return read;
+      files.push(read.value);
+    }
+  }
+  return ok(files);
+}
+
+async function readOne(
+  image: ImageConfig,
+  fetchSource: ReturnType<typeof createSourceFetcher>,
+  configFolder: string,
+): Promise<Result<ImageFiles>> {
+  const source = await fetchSource(image.source);
+  if (!source.ok) return source;
+  const { folder, commit } = source.value;
+  const context = resolve(folder, image.context);
+  const dockerfile = resolve(folder, image.dockerfile);
+  const outside = await leadsOut(image, { ...source.value, context, dockerfile }, configFolder);
+  const text = outside ? { ok: false as const, problem: outside } : await readDockerfile(image, dockerfile);
+  return ok({ context, dockerfile, text, ...(commit ? { commit } : {}) });
+}
+
+async function readDockerfile({ name }: ImageConfig, dockerfile: string): Promise<ImageFiles['text']> {
+  try {
+    return { ok: true, value: await readFile(dockerfile, 'utf8') };
+  } catch {
+    const problem: Diagnostic = {
+      code: 'no-dockerfile',
+      severity: 'error',
+      message: `image '${name}': there is no Dockerfile at ${dockerfile}`,
+      help: "set 'source' to the image's folder, or 'dockerfile' to the file's path in it",
+    };
+    return { ok: false, problem };
+  }
+}
