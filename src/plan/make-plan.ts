@@ -59,6 +59,7 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
         args: build.args,
         secrets: image.config.secrets,
         upstreams,
+        ...(build.externals.length > 0 ? { externals: build.externals } : {}),
         needs: [...new Set([...upstreams.map((upstream) => upstream.task), ...chained])],
         ...(image.commit ? { commit: image.commit } : {}),
       };

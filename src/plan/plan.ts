@@ -12,6 +12,14 @@ export interface UpstreamPin {
   range: { start: number; end: number };
 }
 
+/** An image of somebody else in a Dockerfile, which is replaced by the digest that its tag has when the run begins. */
+export interface ExternalPin {
+  /** Normalised: `docker.io/library/debian:12`. */
+  reference: string;
+  /** UTF-16 offsets of the written reference in the Dockerfile. */
+  range: { start: number; end: number };
+}
+
 export interface BuildTask {
   kind: 'build';
   /** `build base linux/arm64`; unique within a plan. */
@@ -30,6 +38,7 @@ export interface BuildTask {
   /** BuildKit secret ids; each value is in the environment variable of that name. */
   secrets: string[];
   upstreams: UpstreamPin[];
+  externals?: ExternalPin[];
   /** Ids of the tasks that must be done first. */
   needs: string[];
   /** Commit of a git source. */
