@@ -48,7 +48,8 @@ export function drawTimeline(
     const short = cliTruncate(label, labelWidth);
     return `${short}${' '.repeat(labelWidth - stringWidth(short))} |${drawSlot(own, wallMs, width, { tasks, onPath, color })}|`;
   });
-  if (slots.length > shown.length) lines.push(`${' '.repeat(labelWidth)} ${slots.length - shown.length} more slots`);
+  const left = slots.length - shown.length;
+  if (left > 0) lines.push(`${' '.repeat(labelWidth)} ${left} more ${left === 1 ? 'slot' : 'slots'}`);
   return [...lines, `${' '.repeat(labelWidth + 1)}${scale(wallMs, width + 2)}`];
 }
 
