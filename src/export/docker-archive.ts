@@ -14,15 +14,16 @@ export type Unpack = (
   signal: AbortSignal,
 ) => Promise<Result<UnpackedLayer>>;
 
-export async function dockerFiles(
+/** Layers that are unpacked begin to be so at once. */
+export function dockerFiles(
   store: ImageSource,
   images: readonly PlatformImage[],
   layersAre: 'kept' | 'unpacked',
   unpack: Unpack,
   signal: AbortSignal,
-): Promise<Result<ArchiveFile[]>> {
+): ArchiveFile[] {
   const configs = new Map<string, ArchiveFile>();
-  const layers = new Map<string, ArchiveFile | Promise<Result<ArchiveFile>>>();
+  const layers = new Map<string, ArchiveFile>();
   const manifest: { Config: string; RepoTags: string[] | null; Layers: string[] }[] = [];
   const repositories: Record<string, Record<string, string>> = {};
   for (const image of images) {
@@ -40,12 +41,9 @@ export async function dockerFiles(
         const open = (inner: AbortSignal) => store.getBlob(image.reference, descriptor, inner);
         layers.set(name, { name, content: { size: descriptor.size, deflates: compression === 'none', open } });
       } else {
-        layers.set(
-          name,
-          unpack(image, layer, signal).then((done) =>
-            done.ok ? ok({ name, content: { ...done.value, deflates: true } }) : done,
-          ),
-        );
+        const unpacked = unpack(image, layer, signal);
+        const content = unpacked.then((done) => (done.ok ? ok({ ...done.value, deflates: true }) : done));
+        layers.set(name, { name, content });
       }
     }
     const config = `${hex(image.config.digest)}.json`;
@@ -57,17 +55,12 @@ export async function dockerFiles(
       repositories[repository] = { ...repositories[repository], [name.slice(colon + 1)]: topLayer(image) };
     }
   }
-  const files: ArchiveFile[] = [
+  return [
     { name: 'manifest.json', content: Buffer.from(`${JSON.stringify(manifest)}\n`) },
     { name: 'repositories', content: Buffer.from(`${JSON.stringify(repositories)}\n`) },
     ...configs.values(),
+    ...layers.values(),
   ];
-  for (const pending of await Promise.all([...layers.values()])) {
-    if ('name' in pending) files.push(pending);
-    else if (pending.ok) files.push(pending.value);
-    else return pending;
-  }
-  return ok(files);
 }
 
 /** What `repositories` names an image by; `docker load` reads it only where there is no manifest.json. */

@@ -7,8 +7,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { ImageSource } from '../copy/store.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { type ArchiveFile, segmentsOf } from './archive.ts';
-import { dockerFiles } from './docker-archive.ts';
+import type { ArchiveFile } from './archive.ts';
+import { dockerFiles, type Unpack } from './docker-archive.ts';
 import { type Compression, canCompress, encodingOf } from './encoding.ts';
 import { ociFiles } from './oci-archive.ts';
 import { readForDocker, readForOci, type Wanted } from './read-images.ts';
@@ -44,20 +44,28 @@ export async function exportImages(
   const file = 'file' in to ? resolve(to.file) : undefined;
   const folder = file === undefined ? tmpdir() : dirname(file);
   const scratch = join(folder, `.splitbuild-export-${randomBytes(6).toString('hex')}`);
+  const stop = new AbortController();
+  const inner = AbortSignal.any([signal, stop.signal]);
+  const unpacking: Promise<unknown>[] = [];
   try {
     await mkdir(folder, { recursive: true });
     await mkdir(scratch);
-    const files = await filesOf(store, wanted, options, await mkdtemp(join(scratch, 'layers-')), signal);
+    const unpack = createUnpack(store, await mkdtemp(join(scratch, 'layers-')));
+    const noted: Unpack = (...args) => {
+      const done = unpack(...args);
+      unpacking.push(done);
+      return done;
+    };
+    const files = await filesOf(store, wanted, options, noted, inner);
     if (!files.ok) return files;
-    const segments = segmentsOf(files.value);
     const encoding = encodingOf(options.compression);
-    if ('stream' in to) return await writeArchive(segments, encoding, { kind: 'stream', stream: to.stream }, signal);
+    if ('stream' in to) return await writeArchive(files.value, encoding, { kind: 'stream', stream: to.stream }, inner);
     const draft = join(scratch, basename(file ?? ''));
     const handle = await open(draft, 'wx');
     let written: Result<number>;
     try {
       const sink: Sink = { kind: 'file', handle, file: to.file };
-      written = await writeArchive(segments, encoding, sink, signal);
+      written = await writeArchive(files.value, encoding, sink, inner);
     } finally {
       await handle.close();
     }
@@ -66,6 +74,8 @@ export async function exportImages(
   } catch (error) {
     return fail(unwritable(error, file ?? folder));
   } finally {
+    stop.abort();
+    await Promise.all(unpacking);
     await rm(scratch, { recursive: true, force: true });
   }
 }
@@ -74,7 +84,7 @@ async function filesOf(
   store: ImageSource,
   wanted: readonly Wanted[],
   options: ExportOptions,
-  scratch: string,
+  unpack: Unpack,
   signal: AbortSignal,
 ): Promise<Result<ArchiveFile[]>> {
   if (options.format === 'oci-archive') {
@@ -83,25 +93,7 @@ async function filesOf(
   }
   const images = await inOrder(wanted, (one) => readForDocker(store, one, signal));
   if (!images.ok) return images;
-  const stop = new AbortController();
-  const inner = AbortSignal.any([signal, stop.signal]);
-  const unpack = createUnpack(store, scratch);
-  let first: Failure | undefined;
-  const files = await dockerFiles(
-    store,
-    images.value,
-    options.layers,
-    async (...args) => {
-      const done = await unpack(...args);
-      if (!done.ok) {
-        first ??= done.failure;
-        stop.abort();
-      }
-      return done;
-    },
-    inner,
-  );
-  return files.ok || first === undefined || signal.aborted ? files : fail(first);
+  return ok(dockerFiles(store, images.value, options.layers, unpack, signal));
 }
 
 async function inOrder<T, U>(items: readonly T[], read: (item: T) => Promise<Result<U>>): Promise<Result<U[]>> {

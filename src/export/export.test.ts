@@ -327,7 +327,7 @@ test('a reader that goes away is a failure, not a crash', async () => {
   const stream = new PassThrough({ highWaterMark: 1 });
   stream.on('error', () => undefined);
   setImmediate(() => stream.destroy(new Error('gone')));
-  const segments = segmentsOf([{ name: 'x', content: Buffer.alloc(1 << 20) }]);
-  const done = await writeArchive(segments, encodingOf('none'), { kind: 'stream', stream }, signal);
+  const files = [{ name: 'x', content: Buffer.alloc(1 << 20) }];
+  const done = await writeArchive(files, encodingOf('none'), { kind: 'stream', stream }, signal);
   expect(done).toMatchObject({ ok: false, failure: { kind: 'system', message: /gone/ } });
 });

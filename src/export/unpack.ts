@@ -1,6 +1,6 @@
 // Unpacks layers into files beside the archive, as a tar wants the size of what comes before it comes; several at a time.
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -42,7 +42,13 @@ export function createUnpack(store: ImageSource, folder: string): Unpack {
       const file = join(folder, diffId.replace(':', '-'));
       const size = await unpackLayer(store, image.reference, descriptor, diffId, file, signal);
       if (!size.ok) return size;
-      return ok({ size: size.value, open: async () => ok(createReadStream(file, { highWaterMark: gathered })) });
+      const open = async (): Promise<Result<Readable>> => {
+        const stream = createReadStream(file, { highWaterMark: gathered });
+        // What is in the archive needn't take room twice.
+        stream.once('close', () => void rm(file, { force: true }).catch(() => undefined));
+        return ok(stream);
+      };
+      return ok({ size: size.value, open });
     }, signal);
 }
 

@@ -1,12 +1,20 @@
 // Writes an archive. Where all sizes are known before (nothing is compressed here), every content goes to its own place in the file as it
 // comes, several at a time; elsewhere all goes in order, with the next contents on their way already.
 import type { FileHandle } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { failureOf, StreamFailure } from '../registry/refusal.ts';
-import { type Segment, type StreamedContent, sizeOf } from './archive.ts';
+import {
+  type ArchiveFile,
+  isKnown,
+  type Segment,
+  type StreamedContent,
+  segmentsLater,
+  segmentsOf,
+  sizeOf,
+} from './archive.ts';
+import { compressed } from './blocks.ts';
 import { combineCrc32 } from './crc.ts';
 import type { Encoding } from './encoding.ts';
 
@@ -21,19 +29,21 @@ const ahead = 8 << 20;
 
 /** Gives the archive's size in bytes. What has been written of it when this fails is of no use. */
 export async function writeArchive(
-  segments: readonly Segment[],
+  files: readonly ArchiveFile[],
   encoding: Encoding,
   sink: Sink,
   signal: AbortSignal,
 ): Promise<Result<number>> {
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
-  const stored = segments.every((segment) => !deflates(segment, encoding));
+  const known = files.filter(isKnown);
+  const segments = known.length === files.length ? segmentsOf(known) : [];
+  const placed = segments.length > 0 && segments.every((segment) => !deflates(segment, encoding));
   try {
     const size =
-      stored && sink.kind === 'file'
+      placed && sink.kind === 'file'
         ? await writeAtOffsets(segments, encoding, sink.handle, inner, stop)
-        : await writeInOrder(segments, encoding, sink, inner);
+        : await writeInOrder(files, encoding, sink, inner);
     return ok(size);
   } catch (error) {
     if (signal.aborted) return fail({ kind: 'cancelled' });
@@ -151,12 +161,12 @@ function after(parts: Uint8Array[], written: number): Uint8Array[] {
 }
 
 async function writeInOrder(
-  segments: readonly Segment[],
+  files: readonly ArchiveFile[],
   encoding: Encoding,
   sink: Sink,
   signal: AbortSignal,
 ): Promise<number> {
-  const opened = openAhead(segments, signal);
+  const opened = openAhead(files, signal);
   let written = 0;
   const put = async (parts: Uint8Array[]): Promise<void> => {
     if (sink.kind === 'file') await writeAll(sink.handle, parts, written);
@@ -166,9 +176,8 @@ async function writeInOrder(
   let crc = 0;
   let size = 0;
   await put([encoding.begin]);
-  for (const [place, segment] of segments.entries()) {
-    const stream = await opened(place);
-    const chunks = counted(stream ?? chunksOf(segment, signal), (chunk) => {
+  for await (const segment of segmentsLater(files)) {
+    const chunks = counted((await opened(segment)) ?? chunksOf(segment, signal), (chunk) => {
       if (encoding.needsCrc) crc = crc32(chunk, crc);
       size += chunk.length;
     });
@@ -183,23 +192,24 @@ async function writeInOrder(
   return written;
 }
 
-/** Opens contents before it is their turn, and keeps some of their first bytes. */
+/** Opens contents before it is their turn, and keeps some of their first bytes. Those that are still waited for have theirs on disk. */
 function openAhead(
-  segments: readonly Segment[],
+  files: readonly ArchiveFile[],
   signal: AbortSignal,
-): (place: number) => Promise<AsyncIterable<Uint8Array> | undefined> {
-  const places = segments.flatMap((segment, place) => (segment instanceof Uint8Array ? [] : [{ place, segment }]));
-  const streams = new Map<number, Promise<Readable | StreamFailure>>();
-  let next = 0;
+): (segment: Segment) => Promise<AsyncIterable<Uint8Array> | undefined> {
+  const waiting = files
+    .filter(isKnown)
+    .flatMap(({ content }) => (content instanceof Uint8Array || content.size === 0 ? [] : [content]))
+    .values();
+  const streams = new Map<Segment, Promise<Readable | StreamFailure>>();
   const openNext = (): void => {
-    const waiting = places[next];
-    next += 1;
-    if (waiting) streams.set(waiting.place, buffered(waiting.segment, signal));
+    const next = waiting.next();
+    if (!next.done) streams.set(next.value, buffered(next.value, signal));
   };
   for (let count = 0; count < width; count += 1) openNext();
-  return async (place) => {
-    const stream = await streams.get(place);
-    streams.delete(place);
+  return async (segment) => {
+    const stream = await streams.get(segment);
+    streams.delete(segment);
     if (stream instanceof StreamFailure) throw stream;
     if (stream) openNext();
     return stream;
@@ -237,38 +247,6 @@ async function* counted(
     see(chunk);
     yield chunk;
   }
-}
-
-/** Blocks compressed side by side, on the threads that Node keeps for zlib; given out in order. */
-async function* compressed(chunks: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncGenerator<Uint8Array> {
-  const flying: Promise<Uint8Array>[] = [];
-  const most = availableParallelism() + 1;
-  for await (const block of blocksOf(chunks, encoding.blockSize ?? gathered)) {
-    const done = encoding.compress(block);
-    done.catch(() => undefined);
-    flying.push(done);
-    const first = flying.length > most ? flying.shift() : undefined;
-    if (first) yield await first;
-  }
-  for (const done of flying) yield await done;
-}
-
-async function* blocksOf(chunks: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
-  let block = Buffer.allocUnsafe(size);
-  let used = 0;
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; ) {
-      const part = chunk.subarray(at, at + size - used);
-      block.set(part, used);
-      used += part.length;
-      at += part.length;
-      if (used < size) continue;
-      yield block;
-      block = Buffer.allocUnsafe(size);
-      used = 0;
-    }
-  }
-  if (used > 0) yield block.subarray(0, used);
 }
 
 async function push(stream: Writable, part: Uint8Array): Promise<void> {
