@@ -8,14 +8,17 @@ import { type AuditCache, createAuditCache } from '../image/audit/cache.ts';
 import { formatFindings } from '../image/audit/format.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { Plan } from '../plan/plan.ts';
+import { rememberedRegistry } from '../registry/remembered.ts';
 import { createReporter } from '../report/choose.ts';
-import { readInputs } from '../run/build-inputs.ts';
+import { createInputReader } from '../run/build-inputs.ts';
 import { secretValue } from '../run/build-task.ts';
 import type { RunContext } from '../run/context.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
 import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
+import { openParts } from '../run/keys-parts.ts';
+import { findReusable } from '../run/keys-survey.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 import { type OpenRegistry, openRegistry, runId } from './open-registry.ts';
 
@@ -24,6 +27,8 @@ interface BuildOptions extends FamilyOptions {
   publish: boolean;
   runId?: string | undefined;
   force?: true | undefined;
+  /** False: whatever was built before, build everything anew. */
+  cache?: boolean | undefined;
   verbose?: true | undefined;
 }
 
@@ -68,18 +73,32 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
   };
   const registry = await openRegistry(config, options.state, lostStorage);
   if (!registry.ok) return printFailure(registry.failure);
+  const client = rememberedRegistry(registry.value.client);
+  const readInputs = createInputReader({
+    tasks: plan.tasks.flatMap((task) => (task.kind === 'build' ? [task] : [])),
+    cache: resolve(options.state, 'contexts'),
+    registry: registry.value.client,
+    clock: systemClock,
+    signal,
+  });
   let fleet: Fleet | undefined;
   try {
+    const noCache = options.cache === false;
+    const world = { registry: client, registryAddress: registry.value.address, clock: systemClock, readInputs };
+    const there = builds && !noCache ? await findReusable(plan, world, signal) : undefined;
+    const needed = there?.needed ?? (builds ? plan.tasks : []);
+    const wanted = needed.flatMap((task) =>
+      task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }],
+    );
+    // Where all is there, no builder is asked for anything.
     const opened = await openFleet(
-      builds ? builders.value : [],
+      wanted.length > 0 ? builders.value : [],
       {
         registry: {
           address: registry.value.address,
           ...(registry.value.loopbackPort ? { loopbackPort: registry.value.loopbackPort } : {}),
         },
-        wanted: plan.tasks.flatMap((task) =>
-          builds && task.kind === 'build' ? [{ platform: task.platform, mode: task.mode }] : [],
-        ),
+        wanted,
         env: process.env,
       },
       signal,
@@ -110,16 +129,16 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
         {
           id,
           shared: options.runId !== undefined,
-          registry: registry.value.client,
-          registryAddress: registry.value.address,
+          ...world,
           plainHttp: registry.value.plainHttp,
           embedded: config.registry.kind === 'embedded',
           fleet,
           emit,
-          clock: systemClock,
           env: process.env,
-          readInputs,
-          audit: auditor(registry.value, createAuditCache(resolve(options.state, 'audit'))),
+          noCache,
+          ...(there ? { found: there.found } : {}),
+          keepParts: openParts(resolve(options.state, 'keys')).keep,
+          audit: auditor({ ...registry.value, client }, createAuditCache(resolve(options.state, 'audit'))),
           runGate: gateRunner(config.folder, process.env),
           force: options.force ?? false,
         },

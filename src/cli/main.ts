@@ -36,6 +36,7 @@ family('build', 'build, join, verify and publish a family, or some of its images
     [] as string[],
   )
   .option('--no-publish', 'build and push the platforms only; no tag moves')
+  .option('--no-cache', 'build everything anew, whatever was built of the same files before')
   .option('--run-id <id>', 'the run that this is a part of: what others have built under the same id is taken as done')
   .option('--force', 'go on where a tag has moved since the run began; an older run never overwrites a newer one')
   .option('--verbose', 'print every line of every build')

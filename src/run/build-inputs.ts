@@ -1,9 +1,14 @@
-// What a build depends on in files: its Dockerfile, the ignore rules, and the context that an engine would be sent.
+// What a build depends on besides its upstreams: its Dockerfile, the ignore rules, the context that an engine would be sent, and what other
+// people's images are at the moment.
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { type HashedContext, hashContext } from '../context/hash-context.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
 import type { BuildTask } from '../plan/plan.ts';
-import { contextDigest, readIgnore } from './build-key.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { type External, resolveExternals } from './keys-externals.ts';
 
 export interface BuildInputs {
   /** Text, not yet pinned. */
@@ -12,18 +17,80 @@ export interface BuildInputs {
   ignore: string | undefined;
   /** Of all files that an engine would be sent. */
   context: Digest;
+  /** By path, what makes each entry of the context what it is. */
+  files?: ReadonlyMap<string, string>;
+  /** By reference. One that isn't there stays as it is written. */
+  externals?: ReadonlyMap<string, External>;
 }
 
-export async function readInputs(task: BuildTask): Promise<Result<BuildInputs>> {
+/** `fresh`: the context is looked at anew, and not taken from an earlier look of the same run. */
+export type ReadInputs = (task: BuildTask, fresh?: boolean) => Promise<Result<BuildInputs>>;
+
+export interface InputReaderOptions {
+  /** Of the run: their bases are asked for together. */
+  tasks: readonly BuildTask[];
+  /** Where hashes of files are kept between runs; undefined to read all. */
+  cache: string | undefined;
+  /** Reaches any registry. */
+  registry: Pick<RegistryClient, 'headManifest'>;
+  clock: Clock;
+  signal: AbortSignal;
+}
+
+/**
+ * A Dockerfile and its ignore rules are read once a run, as the plan's places in it are those of that text. A context is looked at once for
+ * all platforms and images that share it.
+ */
+export function createInputReader({ tasks, cache, registry, clock, signal }: InputReaderOptions): ReadInputs {
+  let externals: Promise<ReadonlyMap<string, External>> | undefined;
+  const texts = new Map<string, Promise<string | undefined>>();
+  const contexts = new Map<string, Promise<HashedContext>>();
+
+  function textOf(file: string): Promise<string | undefined> {
+    const known = texts.get(file) ?? readOptional(file);
+    texts.set(file, known);
+    return known;
+  }
+
+  /** `<Dockerfile>.dockerignore` before the context's own, as BuildKit has it. */
+  async function ignoreOf({ dockerfile, context, commit }: BuildTask): Promise<string | undefined> {
+    const written = (await textOf(`${dockerfile}.dockerignore`)) ?? (await textOf(join(context, '.dockerignore')));
+    // As `docker build` of a git URL: the clone's own folder changes with every fetch.
+    return commit === undefined ? written : `.git\n${written ?? ''}`;
+  }
+
+  function contextOf(context: string, ignore: string | undefined, fresh: boolean): Promise<HashedContext> {
+    const name = `${context}\0${ignore ?? ''}`;
+    const known = fresh ? undefined : contexts.get(name);
+    const hashed = known ?? hashContext(context, ignore, cache);
+    contexts.set(name, hashed);
+    return hashed;
+  }
+
+  return async (task, fresh = false) => {
+    externals ??= resolveExternals(tasks, registry, clock, signal);
+    try {
+      const dockerfile = await textOf(task.dockerfile);
+      if (dockerfile === undefined) throw new Error(`there is no ${task.dockerfile}`);
+      const ignore = await ignoreOf(task);
+      const { digest, entries } = await contextOf(task.context, ignore, fresh);
+      return ok({ dockerfile, ignore, context: digest, files: entries, externals: await externals });
+    } catch (error) {
+      return fail({
+        kind: 'system',
+        message: `the context of '${task.image}' can't be read: ${error instanceof Error ? error.message : String(error)}`,
+        where: task.context,
+      });
+    }
+  };
+}
+
+async function readOptional(file: string): Promise<string | undefined> {
   try {
-    const dockerfile = await readFile(task.dockerfile, 'utf8');
-    const ignore = await readIgnore(task.dockerfile, task.context);
-    return ok({ dockerfile, ignore, context: await contextDigest(task.context, ignore) });
+    return await readFile(file, 'utf8');
   } catch (error) {
-    return fail({
-      kind: 'system',
-      message: `the context of '${task.image}' can't be read: ${error instanceof Error ? error.message : String(error)}`,
-      where: task.context,
-    });
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
   }
 }

@@ -1,62 +1,55 @@
-// The key of a build: a hash of everything it depends on, by which a later run knows that a result is still the right one.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
-import { join, relative } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import dockerignore from '@balena/dockerignore';
+// The key of a build: a hash of everything it depends on, by which any run, on any machine, knows that a result is still the right one.
 import { sha256 } from '../image/digest.ts';
 import type { Digest } from '../image/oci.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { BuildTask } from '../plan/plan.ts';
 
-/** The ignore rules that BuildKit would use: `<Dockerfile>.dockerignore` before the context's own. */
-export async function readIgnore(dockerfile: string, context: string): Promise<string | undefined> {
-  for (const file of [`${dockerfile}.dockerignore`, join(context, '.dockerignore')]) {
-    const text = await readFile(file, 'utf8').catch(() => undefined);
-    if (text !== undefined) return text;
-  }
-  return undefined;
+/** What goes into a key, apart enough to say later what of it has changed. */
+export interface KeyParts {
+  /** As its author wrote it. */
+  dockerfile: string;
+  context: Digest;
+  /** By path; undefined where the context has too many files to keep, or was hashed by somebody who doesn't tell. */
+  files?: Record<string, string>;
+  args: Record<string, string>;
+  target: string;
+  platform: string;
+  /** Names; the values are nobody's business, and change with every rotation. */
+  secrets: string[];
+  /** Digest of what each upstream task made, by the task's id. */
+  upstreams: Record<string, Digest>;
+  /** By reference; the digest is empty where it couldn't be found out, and the engine decides. */
+  externals: Record<string, Digest | ''>;
 }
 
-/** Hash of the files that the engine would be sent: paths, modes, links and contents. */
-export async function contextDigest(context: string, ignore: string | undefined): Promise<Digest> {
-  const matcher = dockerignore.default({ ignorecase: false }).add((ignore ?? '').split('\n'));
-  const hash = createHash('sha256');
-  const walk = async (folder: string): Promise<void> => {
-    for (const name of (await readdir(folder)).sort()) {
-      const path = join(folder, name);
-      const inside = relative(context, path);
-      const stat = await lstat(path);
-      if (stat.isDirectory()) {
-        await walk(path);
-        continue;
-      }
-      if (matcher.ignores(inside)) continue;
-      hash.update(`${inside}\0${stat.mode}\0`);
-      if (stat.isSymbolicLink()) hash.update(await readlink(path));
-      else if (stat.isFile()) {
-        const content = createHash('sha256');
-        await pipeline(createReadStream(path), content);
-        hash.update(content.digest());
-      }
-    }
-  };
-  await walk(context);
-  return `sha256:${hash.digest('hex')}`;
-}
+/** Changes when what a key is made of does: then every build is a new one. */
+const version = 2;
 
-/** `dockerfile` is its text with references pinned to the registry's own names, so it carries the upstreams' digests. */
-export function buildKey(task: BuildTask, dockerfile: string, context: Digest): string {
+/**
+ * `pinned` is the Dockerfile's text with every reference replaced by a digest, upstreams under the name `registry`: it carries the digests,
+ * and no address that differs from machine to machine.
+ */
+export function buildKey(
+  task: Pick<BuildTask, 'args' | 'target' | 'platform' | 'secrets'>,
+  pinned: string,
+  context: Digest,
+  unpinned: string[] = [],
+): Digest {
   return sha256(
     JSON.stringify([
-      1,
-      dockerfile,
+      version,
+      pinned,
       context,
-      Object.entries(task.args).sort(),
+      Object.entries(task.args).sort(([a], [b]) => (a < b ? -1 : 1)),
       task.target ?? '',
       formatPlatform(task.platform),
-      task.secrets,
+      [...task.secrets].sort(),
+      [...unpinned].sort(),
     ]),
   );
+}
+
+/** Under which the result of a build lies in its image's repository. */
+export function keyTag(key: Digest): string {
+  return `splitbuild-key-${key.slice('sha256:'.length, 'sha256:'.length + 40)}`;
 }

@@ -6,48 +6,77 @@ import { fail, ok, type Result } from '../failure.ts';
 import type { Lease } from '../fleet/fleet.ts';
 import { lostBuilder } from '../fleet/health.ts';
 import { secretsIn } from '../image/history.ts';
-import type { Child } from '../image/join.ts';
 import type { Digest } from '../image/oci.ts';
-import { archSuffix } from '../image/platform.ts';
-import { readPlatformImage } from '../image/read.ts';
+import { archSuffix, formatPlatform } from '../image/platform.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { BuildInputs } from './build-inputs.ts';
-import { buildKey } from './build-key.ts';
+import { buildKey, type KeyParts } from './build-key.ts';
 import type { RunContext } from './context.ts';
+import { readStaged, type StagedImage } from './keys.ts';
+import { pinnedName } from './keys-externals.ts';
 
 /** What a build left in the registry. */
-export interface Built {
-  child: Child;
+export interface Built extends StagedImage {
+  /** Where it lies: under a tag of a run, or under its key. */
   stagedTag: string;
-  key: string;
+  key: Digest;
   /** The engine that built it in this run, its name for it, and the builder's. */
   local?: { engine: Engine; reference: string; builder: string };
 }
 
 export interface PreparedBuild {
   task: BuildTask;
-  key: string;
+  key: Digest;
+  parts: KeyParts;
+  /** External images that stay as they are written, with why: the key does not tell what they are, so that it is good for this run alone. */
+  unpinned: { reference: string; why: string }[];
   /** The Dockerfile as a builder gets it that reaches the registry under this address. */
   dockerfileFor(registryAddress: string): string;
   ignore: string | undefined;
 }
 
-/** With what the upstreams made, the inputs become a Dockerfile that names them by digest, and a key. */
+/** With what the upstreams made, the inputs become a Dockerfile that names all images by digest, and a key. */
 export function prepareBuild(
   task: BuildTask,
-  { dockerfile: text, ignore, context }: BuildInputs,
+  { dockerfile: text, ignore, context, files, externals = new Map() }: BuildInputs,
   upstream: (task: string) => { repository: string; digest: Digest },
 ): PreparedBuild {
+  const unpinned = new Map<string, string>();
+  const found: KeyParts['externals'] = {};
+  const outside = (task.externals ?? []).flatMap(({ reference, range }) => {
+    const external = externals.get(reference);
+    if (!external) return [];
+    found[reference] = external.digest ?? '';
+    if (external.digest !== undefined) return [{ range, value: pinnedName(reference, external.digest) }];
+    unpinned.set(reference, external.why);
+    return [];
+  });
   const dockerfileFor = (registryAddress: string): string =>
-    pinReferences(
-      text,
-      task.upstreams.map((pin) => {
+    pinReferences(text, [
+      ...outside,
+      ...task.upstreams.map((pin) => {
         const made = upstream(pin.task);
         return { range: pin.range, value: `${registryAddress}/${made.repository}@${made.digest}` };
       }),
-    );
-  return { task, key: buildKey(task, dockerfileFor('registry'), context), dockerfileFor, ignore };
+    ]);
+  const parts: KeyParts = {
+    dockerfile: text,
+    context,
+    ...(files && files.size <= mostFiles ? { files: Object.fromEntries(files) } : {}),
+    args: task.args,
+    target: task.target ?? '',
+    platform: formatPlatform(task.platform),
+    secrets: task.secrets,
+    upstreams: Object.fromEntries(task.upstreams.map((pin) => [pin.task, upstream(pin.task).digest])),
+    externals: found,
+  };
+  const key = buildKey(task, dockerfileFor('registry'), context, [...unpinned.keys()]);
+  const unpinnedList = [...unpinned].map(([reference, why]) => ({ reference, why }));
+  return { task, key, parts, unpinned: unpinnedList, dockerfileFor, ignore };
 }
+
+/** Of a context, that are kept by name to say later which has changed. */
+const mostFiles = 20_000;
 
 /** Builds, pushes under a name of the run's own, and reads back from the registry what was pushed. */
 export async function runBuild(
@@ -75,6 +104,7 @@ export async function runBuild(
         secrets: secrets.value,
         reference: name,
         plainHttp: run.plainHttp,
+        ...(run.noCache ? { noCache: true } : {}),
       },
       onLine,
       both,
@@ -85,7 +115,7 @@ export async function runBuild(
   const child = await readNewlyStaged(task, stagedTag, run, signal);
   if (!child.ok) return child;
   return ok({
-    child: child.value,
+    ...child.value,
     stagedTag,
     key: prepared.key,
     local: { engine: builder.engine, reference: name, builder: builder.name },
@@ -109,34 +139,25 @@ export async function onBuilder<T>(
   return lostBuilder(builder.name, alive?.failure ?? result.failure);
 }
 
-/** The image of a platform that an earlier run, or another process of this one, has pushed. */
-export function readStaged(
-  { repository, platform }: Pick<BuildTask, 'repository' | 'platform'>,
-  tag: string,
-  run: Pick<RunContext, 'registry' | 'registryAddress'>,
-  signal: AbortSignal,
-): Promise<Result<Child>> {
-  return readPlatformImage(run.registry, { registry: run.registryAddress, repository, tag }, platform, signal);
-}
-
-/** The same, of what no journal says yet that it was looked through for secrets. */
+/** The image of a platform that was pushed, and of which nobody has said yet that it was looked through for secrets. */
 export async function readNewlyStaged(
   task: BuildTask,
   tag: string,
   run: Pick<RunContext, 'registry' | 'registryAddress' | 'env'>,
   signal: AbortSignal,
-): Promise<Result<Child>> {
-  const child = await readStaged(task, tag, run, signal);
-  if (!child.ok) return child;
+): Promise<Result<StagedImage>> {
+  const staged = await readStaged(task, tag, run, signal);
+  if (!staged.ok) return staged;
+  const { child } = staged.value;
   const values = task.secrets.flatMap((name) => secretValue(name, run.env) ?? []);
   const given: string[] = [];
-  for (const part of [child.value.descriptor, ...child.value.attestations]) {
+  for (const part of [child.descriptor, ...child.attestations]) {
     const repository = { registry: run.registryAddress, repository: task.repository };
     const places = await secretsIn(run.registry, repository, part, values, signal);
     if (!places.ok) return places;
     given.push(...places.value);
   }
-  if (given.length === 0) return child;
+  if (given.length === 0) return staged;
   return fail({
     kind: 'verification',
     message: `the image holds the value of a secret, and whoever has it can read it: ${given.join(', ')}`,

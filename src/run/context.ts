@@ -2,11 +2,13 @@
 import type { Clock } from '../clock.ts';
 import type { Result } from '../failure.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Descriptor } from '../image/oci.ts';
+import type { Descriptor, Digest } from '../image/oci.ts';
 import type { Platform } from '../image/platform.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import type { BuildInputs } from './build-inputs.ts';
+import type { ReadInputs } from './build-inputs.ts';
+import type { KeyParts } from './build-key.ts';
+import type { Built } from './build-task.ts';
 import type { Emit } from './event.ts';
 import type { RunGate } from './gate.ts';
 
@@ -36,7 +38,13 @@ export interface RunContext {
   /** Where secrets are read from. */
   env: Readonly<Record<string, string | undefined>>;
   /** Reads what a build depends on besides its upstreams. */
-  readInputs(task: BuildTask): Promise<Result<BuildInputs>>;
+  readInputs: ReadInputs;
+  /** Build everything anew, whatever was built for the same key before. */
+  noCache?: boolean;
+  /** What was found under their keys before the run began, by task. */
+  found?: ReadonlyMap<string, Built>;
+  /** Keeps what a build was made of, so that a later plan can say what has changed. */
+  keepParts?(task: BuildTask, key: Digest, parts: KeyParts): Promise<void>;
   /** Looks for binaries of another machine in the layers of one platform's image; what is found, as lines for people. */
   audit(image: AuditedImage, allow: string[], signal: AbortSignal): Promise<Result<string[]>>;
   runGate: RunGate;

@@ -6,8 +6,8 @@ import type { Digest } from '../image/oci.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import { verifyIndex } from '../image/verify.ts';
 import type { PublishTask } from '../plan/plan.ts';
-import { readStaged } from './build-task.ts';
 import type { RunContext } from './context.ts';
+import { readStaged } from './keys.ts';
 import type { MoveGroup } from './transaction.ts';
 
 /** An image that is staged and verified, and the moves that make it public. */
@@ -76,7 +76,7 @@ export async function carryForward(
       help: 'mend its build; once it was published, failedPlatform: carry has something to carry',
     });
   }
-  const { descriptor, attestations } = last.value;
+  const { descriptor, attestations } = last.value.child;
   const annotations = { ...descriptor.annotations, 'dev.splitbuild.carried': `${tag} before run ${run.id}` };
   return ok({ descriptor: { ...descriptor, annotations }, attestations });
 }

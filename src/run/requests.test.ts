@@ -98,12 +98,12 @@ async function requestsOf(plan: Plan): Promise<Record<string, number>> {
 const perImage = {
   // Where three tags are when the run begins, again before they move, and once more when they have.
   head: 3 + 3 + 3,
-  // The record of the last publication, and what the engine pushed for each platform.
-  get: 1 + 2,
+  // The record of the last publication; for each platform, what lies under its key, and what the engine pushed.
+  get: 1 + 2 + 2,
   // Each platform's config, and whether the layer is there.
   blob: 2 + 1,
-  // The joined index, the record of this publication, and three tags.
-  put: 1 + 1 + 3,
+  // Each platform's key, the joined index, the record of this publication, and three tags.
+  put: 2 + 1 + 1 + 3,
 };
 
 test.each([

@@ -2,18 +2,16 @@
 import { type Failure, ok, type Result } from '../failure.ts';
 import type { Lease } from '../fleet/fleet.ts';
 import { sha256 } from '../image/digest.ts';
+import type { Digest } from '../image/oci.ts';
 import type { TestTask } from '../plan/plan.ts';
+import { keyTag } from './build-key.ts';
 import { type Built, onBuilder } from './build-task.ts';
 import type { RunContext } from './context.ts';
+import { keepUnder } from './keys.ts';
 
-/** The same bits tested by the same commands need no second test. */
-export function testKey(task: TestTask, { child }: Built): string {
-  return sha256(JSON.stringify([1, child.descriptor.digest, task.commands]));
-}
-
-/** Tag by which the processes of a run that is shared tell each other that a staged image passed. */
-export function testedTag({ stagedTag }: Pick<Built, 'stagedTag'>): string {
-  return `${stagedTag}-tested`;
+/** The same bits tested by the same commands need no second test. `digest`: of the image manifest. */
+export function testKey(task: TestTask, digest: Digest): Digest {
+  return sha256(JSON.stringify([1, digest, task.commands]));
 }
 
 /** Gives the name that the engine has the image under from then on. */
@@ -37,32 +35,26 @@ export async function runTest(
   return ok(reference);
 }
 
-/** Leaves word of the passed test in the registry. */
+/** Leaves word of the passed test in the registry: the image lies under the test's key as well. */
 export async function markTested(
-  { repository }: TestTask,
-  made: Built,
-  run: RunContext,
-  signal: AbortSignal,
-): Promise<Result<void>> {
-  const reference = { registry: run.registryAddress, repository, digest: made.child.descriptor.digest };
-  const manifest = await run.registry.getManifest(reference, signal);
-  if (!manifest.ok) return manifest;
-  const { bytes, descriptor } = manifest.value;
-  const tagged = { registry: run.registryAddress, repository, tag: testedTag(made) };
-  const put = await run.registry.putManifest(tagged, bytes, descriptor.mediaType, signal);
-  return put.ok ? ok(undefined) : put;
-}
-
-/** Whether a process of this run has left word that it passed. */
-export async function wasTested(
   task: TestTask,
   made: Built,
   run: RunContext,
   signal: AbortSignal,
+): Promise<Result<void>> {
+  return keepUnder(task, keyTag(testKey(task, made.child.descriptor.digest)), made.top, run, signal);
+}
+
+/** Whether anybody has left word that it passed. */
+export async function wasTested(
+  task: TestTask,
+  digest: Digest,
+  { registry, registryAddress }: Pick<RunContext, 'registry' | 'registryAddress'>,
+  signal: AbortSignal,
 ): Promise<Result<boolean>> {
-  const reference = { registry: run.registryAddress, repository: task.repository, tag: testedTag(made) };
-  const found = await run.registry.headManifest(reference, signal);
-  return found.ok ? ok(found.value?.digest === made.child.descriptor.digest) : found;
+  const reference = { registry: registryAddress, repository: task.repository, tag: keyTag(testKey(task, digest)) };
+  const found = await registry.headManifest(reference, signal);
+  return found.ok ? ok(found.value !== undefined) : found;
 }
 
 export function untested(task: TestTask): Failure {

@@ -1,0 +1,67 @@
+// What the builds of this machine were made of when they were last done: kept in the state folder, one file an image and platform, so that
+// a plan can say what has changed since. Nothing depends on them; where they are gone, a plan says less.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Digest } from '../image/oci.ts';
+import { formatPlatform } from '../image/platform.ts';
+import type { BuildTask } from '../plan/plan.ts';
+import type { KeyParts } from './build-key.ts';
+
+const texts = z.record(z.string(), z.string());
+const keptSchema = z.object({
+  version: z.literal(1),
+  key: z.string(),
+  parts: z.object({
+    dockerfile: z.string(),
+    context: z.string(),
+    files: texts.optional(),
+    args: texts,
+    target: z.string(),
+    platform: z.string(),
+    secrets: z.array(z.string()),
+    upstreams: texts,
+    externals: texts,
+  }),
+});
+
+export interface KeptParts {
+  key: Digest;
+  parts: KeyParts;
+}
+
+export interface PartsStore {
+  read(task: BuildTask): Promise<KeptParts | undefined>;
+  /** What can't be kept isn't. */
+  keep(task: BuildTask, key: Digest, parts: KeyParts): Promise<void>;
+}
+
+export function openParts(folder: string): PartsStore {
+  const fileOf = ({ image, platform }: BuildTask): string =>
+    join(folder, `${encodeURIComponent(image)}-${formatPlatform(platform).replaceAll('/', '-')}.json`);
+
+  async function read(task: BuildTask): Promise<KeptParts | undefined> {
+    try {
+      const { key, parts } = keptSchema.parse(JSON.parse(await readFile(fileOf(task), 'utf8')));
+      const { files, ...rest } = parts;
+      return { key, parts: files ? { ...rest, files } : rest };
+    } catch {
+      return undefined;
+    }
+  }
+
+  return {
+    read,
+    async keep(task, key, parts) {
+      if ((await read(task))?.key === key) return;
+      const file = fileOf(task);
+      try {
+        await mkdir(folder, { recursive: true });
+        await writeFile(`${file}.new`, JSON.stringify({ version: 1, key, parts }));
+        await rename(`${file}.new`, file);
+      } catch {
+        // The journal is what must be written; a full disk is found there.
+      }
+    },
+  };
+}

@@ -1,0 +1,75 @@
+// Keys in the registry: beside each image, a tag that is named after what the image was made of. Whoever would build the same finds it there.
+import { ok, type Result } from '../failure.ts';
+import type { Child } from '../image/join.ts';
+import type { Digest } from '../image/oci.ts';
+import { readPlatformImage } from '../image/read.ts';
+import type { BuildTask, TestTask } from '../plan/plan.ts';
+import { keyTag } from './build-key.ts';
+import type { RunContext } from './context.ts';
+
+/** The image of one platform, and what lies in the registry for it: its manifest, or an index of it and its attestations. */
+export interface StagedImage {
+  child: Child;
+  top: { bytes: Uint8Array; mediaType: string };
+}
+
+type World = Pick<RunContext, 'registry' | 'registryAddress' | 'emit' | 'clock'>;
+type Place = Pick<BuildTask, 'repository' | 'platform'>;
+
+/** The image of a platform under a tag; what lies there is asked for once. */
+export async function readStaged(
+  { repository, platform }: Place,
+  tag: string,
+  { registry, registryAddress }: Pick<World, 'registry' | 'registryAddress'>,
+  signal: AbortSignal,
+): Promise<Result<StagedImage>> {
+  const reference = { registry: registryAddress, repository, tag };
+  const top = await registry.getManifest(reference, signal);
+  if (!top.ok) return top;
+  const store = {
+    ...registry,
+    getManifest: (asked: typeof reference & { digest?: Digest }, asking: AbortSignal) =>
+      asked.digest === undefined ? Promise.resolve(top) : registry.getManifest(asked, asking),
+  };
+  const child = await readPlatformImage(store, reference, platform, signal);
+  if (!child.ok) return child;
+  const { bytes, descriptor } = top.value;
+  return ok({ child: child.value, top: { bytes, mediaType: descriptor.mediaType } });
+}
+
+/** What was built for a key, by whomever. What lies there and is not of the platform, or not whole, is as good as nothing, and is told. */
+export async function findByKey(
+  task: BuildTask,
+  key: Digest,
+  run: World,
+  signal: AbortSignal,
+): Promise<Result<StagedImage | undefined>> {
+  const found = await readStaged(task, keyTag(key), run, signal);
+  if (found.ok) return found;
+  if (isAbsent(found)) return ok(undefined);
+  if (found.failure.kind !== 'verification') return found;
+  const message = `what lies under ${task.repository}:${keyTag(key)} is not taken, and is built anew: ${found.failure.message}`;
+  run.emit({ type: 'warning', task: task.id, message, time: run.clock.now() });
+  return ok(undefined);
+}
+
+/** Keeps an image under a tag more. A registry that won't have it (tags that can't be made, or moved) costs the reuse and nothing else. */
+export async function keepUnder(
+  task: Pick<BuildTask | TestTask, 'id' | 'repository'>,
+  tag: string,
+  { bytes, mediaType }: StagedImage['top'],
+  run: World,
+  signal: AbortSignal,
+): Promise<Result<void>> {
+  const reference = { registry: run.registryAddress, repository: task.repository, tag };
+  const put = await run.registry.putManifest(reference, bytes, mediaType, signal);
+  if (put.ok) return ok(undefined);
+  if (put.failure.kind !== 'registry' || put.failure.transient) return put;
+  const message = `the registry does not keep ${task.repository}:${tag} (${put.failure.message}): the next run does this again`;
+  run.emit({ type: 'warning', task: task.id, message, time: run.clock.now() });
+  return ok(undefined);
+}
+
+export function isAbsent(result: Result<unknown>): boolean {
+  return !result.ok && result.failure.kind === 'registry' && result.failure.status === 404;
+}
