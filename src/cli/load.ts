@@ -113,7 +113,6 @@ export async function load(images: string[], options: FamilyOptions, signal: Abo
 function leftAlone({ groups, exports, assets }: Config, mirrored: string[]): Diagnostic[] {
   const parts = [
     ...(Object.keys(groups).length > 0 ? ['groups'] : []),
-    ...(exports.length > 0 ? ['exports'] : []),
     ...(Object.keys(assets).length > 0 ? ['assets'] : []),
   ];
   const whole = parts.map(
@@ -122,7 +121,21 @@ function leftAlone({ groups, exports, assets }: Config, mirrored: string[]): Dia
   const images = mirrored.map(
     (name) => `image '${name}' is a mirror, which the pipeline copies: it is left alone here`,
   );
-  return [...whole, ...images].map((message) => ({ code: 'left-alone', severity: 'warning', message }));
+  const files: Diagnostic[] =
+    exports.length === 0
+      ? []
+      : [
+          {
+            code: 'left-alone',
+            severity: 'warning',
+            message: "'exports' are for the pipeline, or a command of their own: no file is written here",
+            help: "once the images are published, 'splitbuild export' writes the files",
+          },
+        ];
+  return [
+    ...[...whole, ...images].map((message): Diagnostic => ({ code: 'left-alone', severity: 'warning', message })),
+    ...files,
+  ];
 }
 
 /** What git says of the working tree; nothing where there is none. */
