@@ -83,8 +83,10 @@ export function emitGitlab(pipeline: Pipeline, options: GitlabOptions): Result<s
     });
   }
   for (const workflow of pipeline.workflows) {
+    const keeping = jobsThatKeep(workflow);
     for (const job of workflow.jobs) {
-      const body = jobOf(job, workflow, repeated.get(job.name), scene);
+      const needs = { key: 'needs', value: needsOf(job, workflow, keeping, names) };
+      const body = jobOf(job, needs, workflow, repeated.get(job.name), scene);
       if (!body.ok) return body;
       entries.push({ key: names.of(workflow.name, job.name), value: body.value, comment: job.title, apart: true });
     }
@@ -164,12 +166,10 @@ function rules({ pipeline, names }: Scene): Entry[] {
 }
 
 function waitsForDeploy({ workflows }: Pipeline): boolean {
-  return workflows.some(({ jobs }) =>
-    jobs.some(
-      ({ kind, needs }) =>
-        kind !== 'deploy' && jobs.some((other) => other.kind === 'deploy' && needs.includes(other.name)),
-    ),
-  );
+  return workflows.some(({ jobs }) => {
+    const deploying = new Set(jobs.flatMap(({ kind, name }) => (kind === 'deploy' ? [name] : [])));
+    return jobs.some(({ kind, needs }) => kind !== 'deploy' && needs.some((need) => deploying.has(need)));
+  });
 }
 
 /** Stages of extra jobs that GitLab doesn't have by itself, before those that it has. */
@@ -226,10 +226,15 @@ function definition(job: Job, params: Record<string, string>, scene: Scene): Res
   ]);
 }
 
-function jobOf(job: Job, workflow: PipelineWorkflow, uses: Job[] | undefined, scene: Scene): Result<unknown> {
+function jobOf(
+  job: Job,
+  needs: Entry,
+  workflow: PipelineWorkflow,
+  uses: Job[] | undefined,
+  scene: Scene,
+): Result<unknown> {
   const { names } = scene;
   const rule = names.template(ruleKey(workflow.name));
-  const needs = { key: 'needs', value: needsOf(job, workflow, names) };
   if (uses) {
     const common = commonParams(uses);
     const own = Object.entries(job.params).filter(([name]) => !Object.hasOwn(common, name));
@@ -247,13 +252,21 @@ function jobOf(job: Job, workflow: PipelineWorkflow, uses: Job[] | undefined, sc
   return ok(mapOf([{ key: 'extends', value: base?.value === undefined ? rule : [base.value, rule] }, needs, ...rest]));
 }
 
-/** GitLab gives a job the kept files of what it needs; one that doesn't ask for them goes without. */
-function needsOf(job: Job, workflow: PipelineWorkflow, names: GitlabNames): unknown[] {
+function jobsThatKeep({ jobs }: PipelineWorkflow): ReadonlySet<string> {
+  return new Set(jobs.flatMap(({ name, steps }) => (steps.some(({ kind }) => kind === 'persist') ? [name] : [])));
+}
+
+/** GitLab gives a job the kept files of what it needs; one that doesn't ask for them goes without. `keeping`: jobs that keep files. */
+function needsOf(
+  job: Job,
+  { name: workflow }: PipelineWorkflow,
+  keeping: ReadonlySet<string>,
+  names: GitlabNames,
+): unknown[] {
   const attaches = job.steps.some(({ kind }) => kind === 'attach');
   return job.needs.map((need) => {
-    const name = names.of(workflow.name, need);
-    const keeps = workflow.jobs.find((other) => other.name === need)?.steps.some(({ kind }) => kind === 'persist');
-    return keeps && !attaches ? { job: name, artifacts: false } : name;
+    const name = names.of(workflow, need);
+    return keeping.has(need) && !attaches ? { job: name, artifacts: false } : name;
   });
 }
 
