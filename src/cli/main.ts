@@ -51,7 +51,10 @@ family('publish', 'join and publish what was built under a run id, by this or ot
   .addHelpText('after', '\nExample:\n  splitbuild publish app --run-id $CI_PIPELINE_ID')
   .action(async (images, options) => exit((await import('./build.ts')).publish(images, { ...options, builder: [] })));
 
-family('plan', 'show the tasks of a run, what each waits for, and how it is expected to go; nothing is opened or begun')
+family(
+  'plan',
+  'show the tasks of a run, what each waits for, what will be built and why, and how it is expected to go; nothing is begun',
+)
   .argument('[image...]', 'images of the family; all when none is named')
   .addHelpText('after', '\nExample:\n  splitbuild plan --platform linux/arm64')
   .action(async (images, options) => exit((await import('./plan.ts')).plan(images, options)));

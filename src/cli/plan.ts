@@ -12,17 +12,23 @@ import * as report from '../report/forecast.ts';
 import { drawTimeline } from '../report/timeline.ts';
 import { type Forecast, forecast } from '../run/forecast.ts';
 import { type History, readHistory } from '../run/journal.ts';
+import { type BuildReason, describeReason } from '../run/why.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
+import { whyBuilds } from './why-builds.ts';
+
+type Reasons = Result<Map<string, BuildReason>>;
 
 export async function plan(images: string[], options: FamilyOptions): Promise<number> {
-  const loaded = await load(images, options, interruptSignal());
+  const signal = interruptSignal();
+  const loaded = await load(images, options, signal);
   if (!loaded.ok) return printFailure(loaded.failure);
   const { plan } = loaded.value;
+  const reasons = await whyBuilds(loaded.value, options.state, signal);
   const history = await readHistory(resolve(options.state, 'runs'), plan.family);
   const builders = knownBuilders(loaded.value, history);
   const expected = await forecast(plan, builders, history);
-  if (options.json) printJson(loaded.value, builders, expected);
-  else printText(loaded.value, builders, expected);
+  if (options.json) printJson(loaded.value, builders, expected, reasons);
+  else printText(loaded.value, builders, expected, reasons);
   return 0;
 }
 
@@ -44,11 +50,17 @@ function thisMachine(): Platform {
   return normalizePlatform({ os: 'linux', architecture: names[process.arch] ?? process.arch });
 }
 
-function printJson({ plan, config }: Loaded, builders: AssumedBuilder[], expected: Result<Forecast>): void {
+function printJson(
+  { plan, config }: Loaded,
+  builders: AssumedBuilder[],
+  expected: Result<Forecast>,
+  reasons: Reasons,
+): void {
   process.stdout.write(
     `${JSON.stringify(
       {
         ...plan,
+        builds: reasons.ok ? Object.fromEntries(reasons.value) : { failure: reasons.failure },
         expected: expected.ok ? expectedOf(plan, builders, expected.value, config) : { failure: expected.failure },
       },
       undefined,
@@ -82,7 +94,12 @@ export function expectedOf(
   };
 }
 
-function printText({ plan, config }: Loaded, builders: AssumedBuilder[], expected: Result<Forecast>): void {
+function printText(
+  { plan, config }: Loaded,
+  builders: AssumedBuilder[],
+  expected: Result<Forecast>,
+  reasons: Reasons,
+): void {
   const { tasks } = plan;
   const lines: string[] = [];
   for (const task of tasks) {
@@ -90,7 +107,11 @@ function printText({ plan, config }: Loaded, builders: AssumedBuilder[], expecte
       task.kind === 'publish' ? `  → ${task.tags.join(', ')}` : task.mode === 'emulated' ? ' (may be emulated)' : '';
     lines.push(`${task.id}${what}`);
     if (task.needs.length > 0) lines.push(`    after ${task.needs.join(', ')}`);
+    const reason = reasons.ok ? reasons.value.get(task.id) : undefined;
+    if (reason) lines.push(`    ${describeReason(reason)}`);
   }
+  if (!reasons.ok)
+    lines.push('', 'What is there already can’t be told:', formatFailure(reasons.failure, { color: stdoutColor() }));
   lines.push('', ...(expected.ok ? forecastLines(plan, builders, expected.value, config) : without(expected.failure)));
   const platforms = new Set(tasks.flatMap((task) => (task.kind === 'build' ? [formatPlatform(task.platform)] : [])));
   const count = tasks.filter((task) => task.kind === 'publish').length;
