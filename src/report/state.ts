@@ -5,6 +5,7 @@ import type { Digest } from '../image/oci.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { Task } from '../plan/plan.ts';
 import type { BuilderInfo, Event } from '../run/event.ts';
+import { PagedMap } from './task-map.ts';
 
 export type TaskStatus = 'waiting' | 'running' | 'done' | 'reused' | 'failed' | 'skipped';
 
@@ -36,14 +37,20 @@ export interface RunState {
   started?: number;
   builders: BuilderInfo[];
   /** By task id, in the plan's order. */
-  tasks: ReadonlyMap<string, TaskState>;
+  tasks: PagedMap<TaskState>;
   moved: Extract<Event, { type: 'tag-moved' }>[];
   finished?: Extract<Event, { type: 'run-finished' }>;
 }
 
 const tailLines = 40;
 
-export const emptyState: RunState = { family: '', publish: 'image', builders: [], tasks: new Map(), moved: [] };
+export const emptyState: RunState = {
+  family: '',
+  publish: 'image',
+  builders: [],
+  tasks: PagedMap.of<TaskState>([]),
+  moved: [],
+};
 
 /** The state after one more event. Events of tasks that the plan does not have change nothing. */
 export function reduce(state: RunState, event: Event): RunState {
@@ -54,7 +61,7 @@ export function reduce(state: RunState, event: Event): RunState {
         publish: event.plan.publish,
         started: event.time,
         builders: event.builders,
-        tasks: new Map(
+        tasks: PagedMap.of(
           event.plan.tasks.map((task): [string, TaskState] => [
             task.id,
             {
@@ -137,7 +144,9 @@ export function notice(event: Event): string | undefined {
 
 /** How many tasks are in a status. */
 export function count(state: RunState, status: TaskStatus): number {
-  return [...state.tasks.values()].filter((task) => task.status === status).length;
+  let number = 0;
+  for (const task of state.tasks.values()) if (task.status === status) number += 1;
+  return number;
 }
 
 /** `base linux/arm64` for a build, `test base linux/arm64`, `publish base`. */
@@ -162,5 +171,5 @@ export function saysNothing(line: string): boolean {
 function change(state: RunState, id: string, changes: Partial<TaskState>): RunState {
   const before = state.tasks.get(id);
   if (!before) return state;
-  return { ...state, tasks: new Map(state.tasks).set(id, { ...before, ...changes }) };
+  return { ...state, tasks: state.tasks.with(id, { ...before, ...changes }) };
 }
