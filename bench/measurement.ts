@@ -4,11 +4,21 @@ export interface Measurement {
   name: string;
   ours: number[];
   peers: Peer[];
-  unit: 'ms' | 's' | 'bytes';
+  unit: 'ms' | 's' | 'bytes' | 'MiB';
   /** What is to hold, in words: `faster than each`. */
   target: string;
+  /** Whether it holds, of medians; undefined where the target is only to be shown. */
+  reached?: (medians: Medians) => boolean;
   /** What a reader has to know to judge the numbers. */
   note?: string;
+}
+
+export interface Medians {
+  ours: number;
+  /** Of those that were measured. */
+  peers: number[];
+  /** Of the peer of that name; not a number where it wasn't measured. */
+  peer(name: string): number;
 }
 
 export interface Peer {
@@ -26,6 +36,14 @@ export function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1
     ? (sorted[Math.floor(middle)] ?? 0)
     : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+export function isReached({ ours, peers, reached }: Measurement): boolean | undefined {
+  return reached?.({
+    ours: median(ours),
+    peers: peers.flatMap(({ times }) => (times ? [median(times)] : [])),
+    peer: (name) => median(peers.find((one) => one.name === name)?.times ?? [Number.NaN]),
+  });
 }
 
 /** Medians, spread and ratios, for people. A ratio above 1 says that the peer takes so many times as long. */

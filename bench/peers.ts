@@ -55,3 +55,10 @@ export function timed(program: string, args: string[], env: NodeJS.ProcessEnv = 
     );
   });
 }
+
+/** What a command prints. */
+export async function output(program: string, args: string[]): Promise<string> {
+  const done = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (done.status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${done.status}:\n${done.stderr}`);
+  return done.stdout;
+}
