@@ -246,6 +246,10 @@ describe('a layout on disk', () => {
       value(await copyImage({ store: client, reference: at(from) }, { store: target, reference: at(to) }, {}, signal));
       await target.close();
       expect((await readdir(path)).sort()).toEqual(['blobs', 'index.json', 'oci-layout']);
+      // One image: a tag need not be named.
+      const { manifests } = JSON.parse(await readFile(join(path, 'index.json'), 'utf8'));
+      expect(manifests.length).toBe(1);
+      await skopeo('inspect', '--raw', `oci:${path}`);
       const raw = await skopeo('inspect', '--raw', `oci:${path}:v1`);
       expect(raw.equals(index.bytes)).toBe(true);
       await skopeo('copy', '--all', '--quiet', `oci:${path}:v1`, `oci:${join(folder, 'again')}:v1`);

@@ -119,21 +119,27 @@ export function layoutTarget(folder: string): ImageTarget & { close(): Promise<v
   return {
     headManifest: async (reference) =>
       writing(folder, async () => {
-        const entries = (await layout.entries()) ?? [];
-        const found = reference.digest
-          ? entries.find(({ digest }) => digest === reference.digest)
-          : entryOf(entries, reference);
-        const size = found && (await layout.blobSize(found.digest));
-        return ok(found && size === found.size ? found : undefined);
+        const digest = reference.digest ?? entryOf((await layout.entries()) ?? [], reference)?.digest;
+        if (digest === undefined || (await layout.blobSize(digest)) === undefined) return ok(undefined);
+        // What is damaged or half there is written anew.
+        const bytes = await readFile(layout.blobFile(digest));
+        const parsed = parseManifest(bytes, undefined, folder);
+        if (!parsed.ok || digestOf(bytes, digest) !== digest) return ok(undefined);
+        return ok({ mediaType: parsed.value.mediaType, digest, size: bytes.length });
       }),
     putManifest: async (reference, bytes, mediaType) =>
       writing(folder, async () => {
         const digest = digestOf(bytes, reference.digest);
         const descriptor: Descriptor = { mediaType, digest, size: bytes.length };
+        const parsed = parseManifest(bytes, mediaType, folder);
+        if (!parsed.ok) return parsed;
+        const below = new Set(parsed.value.index?.manifests.map((entry) => entry.digest));
         await layout.write(digest, bytes);
-        await layout.alone(async (entries, save) =>
-          save(withManifest(entries, descriptor, reference.tag ? [reference.tag] : [])),
-        );
+        await layout.alone(async (entries, save) => {
+          // index.json names what stands alone: the images of an index were named only until that was there.
+          const others = entries.filter((entry) => tagOf(entry) !== undefined || !below.has(entry.digest));
+          await save(withManifest(others, descriptor, reference.tag ? [reference.tag] : []));
+        });
         return ok(descriptor);
       }),
     hasBlob: async (_, digest) => ok((await layout.blobSize(digest)) !== undefined),
