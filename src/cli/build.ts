@@ -84,8 +84,11 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
   let fleet: Fleet | undefined;
   try {
     const noCache = options.cache === false;
-    const world = { registry: client, registryAddress: registry.value.address, clock: systemClock, readInputs };
-    const there = builds && !noCache ? await findReusable(plan, world, signal) : undefined;
+    const journals = resolve(options.state, 'runs');
+    const history = await readHistory(journals, plan.family);
+    const audit = auditor({ ...registry.value, client }, createAuditCache(resolve(options.state, 'audit')));
+    const world = { registry: client, registryAddress: registry.value.address, clock: systemClock, readInputs, audit };
+    const there = builds && !noCache ? await findReusable(plan, world, history, signal) : undefined;
     const needed = there?.needed ?? (builds ? plan.tasks : []);
     const wanted = needed.flatMap((task) =>
       task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }],
@@ -105,8 +108,6 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
     );
     if (!opened.ok) return printFailure(opened.failure);
     fleet = opened.value;
-    const journals = resolve(options.state, 'runs');
-    const history = await readHistory(journals, plan.family);
     const id = options.runId ?? runId(new Date());
     const journal = openJournal(journals, id);
     if (!journal.ok) return printFailure(journal.failure);
@@ -138,7 +139,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           noCache,
           ...(there ? { found: there.found } : {}),
           keepParts: openParts(resolve(options.state, 'keys')).keep,
-          audit: auditor({ ...registry.value, client }, createAuditCache(resolve(options.state, 'audit'))),
+          audit,
           runGate: gateRunner(config.folder, process.env),
           force: options.force ?? false,
         },

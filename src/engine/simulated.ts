@@ -19,7 +19,11 @@ export interface SimulatedEngineOptions {
   /** As the engine's machine reaches it. */
   registry: RegistryClient;
   /** How long a build takes, ms, and the failure that it ends with, if any. */
-  onBuild(request: BuildRequest): { durationMs: number; failure?: Failure };
+  onBuild(request: BuildRequest): {
+    durationMs: number;
+    failure?: Failure /** What else is in the layer. */;
+    stray?: string;
+  };
   /** The failure that a command run in an image ends with, if any. */
   onRun(request: RunRequest): Failure | undefined;
 }
@@ -83,12 +87,12 @@ export function createSimulatedEngine(options: SimulatedEngineOptions): Simulate
     },
     canRun: async () => ok(true),
     async build(request, onLine, signal) {
-      const { durationMs, failure } = options.onBuild(request);
+      const { durationMs, failure, stray } = options.onBuild(request);
       onLine(`#1 building for ${formatPlatform(request.platform)}`);
       const worked = await takes(durationMs, signal);
       if (!worked.ok) return worked;
       if (failure) return fail(failure);
-      if (request.reference !== undefined) images.set(request.reference, imageOf(request));
+      if (request.reference !== undefined) images.set(request.reference, imageOf(request, stray));
       return ok(undefined);
     },
     async push(reference, _options, onLine, signal) {
@@ -118,8 +122,8 @@ export function createSimulatedEngine(options: SimulatedEngineOptions): Simulate
 }
 
 /** The same request gives the same image. */
-function imageOf({ dockerfile, args, platform, target }: BuildRequest): Image {
-  const layer = Buffer.from(JSON.stringify([dockerfile, args, target ?? '']));
+function imageOf({ dockerfile, args, platform, target }: BuildRequest, stray: string | undefined): Image {
+  const layer = Buffer.from(JSON.stringify([dockerfile, args, target ?? '', ...(stray === undefined ? [] : [stray])]));
   const config = Buffer.from(
     JSON.stringify({
       ...platform,

@@ -110,6 +110,7 @@ export function reduce(state: RunState, event: Event): RunState {
     case 'run-finished':
       return { ...state, finished: event };
     case 'warning':
+    case 'build-refused':
     case 'builder-lost':
     case 'builder-back':
     case 'publish-prepared':

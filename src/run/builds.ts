@@ -10,6 +10,7 @@ import { keyTag } from './build-key.ts';
 import { type Built, type PreparedBuild, prepareBuild, readNewlyStaged, runBuild, stagedTagOf } from './build-task.ts';
 import type { Execution } from './execute.ts';
 import { findByKey, isAbsent, keepUnder, readStaged } from './keys.ts';
+import { isSuspect } from './suspect.ts';
 import { markTested, runTest, testKey, untested, wasTested } from './test-task.ts';
 
 export interface Builds {
@@ -121,7 +122,20 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     const first = await prepare(task, false);
     if (!first.ok) return reject(task, since, first.failure);
     const failed = (failure: Failure, retry: boolean): unknown => reject(task, since, failure, retry);
-    const found = await tried(() => findStaged(first.value), failed, run.clock, signal);
+    let anew = false;
+    const found = await tried(
+      async (): Promise<Result<Built | undefined>> => {
+        const staged = await findStaged(first.value);
+        if (!staged.ok || !staged.value) return staged;
+        const { key, child } = staged.value;
+        const suspect = await isSuspect(task, key, child, plan, history, run, signal);
+        if (suspect.ok) anew = suspect.value;
+        return suspect.ok ? ok(anew ? undefined : staged.value) : suspect;
+      },
+      failed,
+      run.clock,
+      signal,
+    );
     if (!found.ok) return found;
     if (found.value) {
       const { key } = found.value;
@@ -143,7 +157,10 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
       async (lease, attempt) => {
         // The push may have been done, and only the word of it lost.
         const pushed = attempt > 1 ? await readOwn(task, key) : ok(undefined);
-        const done = pushed.ok && pushed.value ? ok(pushed.value) : await runBuild(prepared, lease, run, signal);
+        const done =
+          pushed.ok && pushed.value
+            ? ok(pushed.value)
+            : await runBuild(prepared, lease, anew ? { ...run, noCache: true } : run, signal);
         const kept = done.ok ? await writeKey(prepared, done.value) : ok(undefined);
         return kept.ok ? done : kept;
       },

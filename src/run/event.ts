@@ -59,6 +59,8 @@ export type Event = {
   | { type: 'task-failed'; task: string; durationMs: number; failure: Failure; willRetry: boolean }
   /** Not begun because something it needs failed or the run was interrupted. */
   | { type: 'task-skipped'; task: string; because: string }
+  /** The audit found programs of another machine in what a build made. */
+  | { type: 'build-refused'; task: string; key: string }
   /** Something to know that stops nothing. */
   | { type: 'warning'; task?: string; message: string }
   /** Fell sick: gets no tasks until it answers again. */

@@ -80,13 +80,22 @@ export interface History {
   builders: Map<string, BuilderInfo>;
   /** Of runs since the last complete one, by task id: what a run that was stopped need not repeat. */
   unfinished: Map<string, Unfinished>;
+  /** Builds whose images the audit refused, by task id: of which key, and in which runs. */
+  refused: Map<string, { key: string; runs: Set<string> }>;
   /** Oldest first. */
   open: OpenPublication[];
 }
 
 /** What earlier runs of a family left, from their journals' texts, oldest first. */
 export function replayHistory(journals: Iterable<string>, family: string): History {
-  const history: History = { durations: {}, samples: [], builders: new Map(), unfinished: new Map(), open: [] };
+  const history: History = {
+    durations: {},
+    samples: [],
+    builders: new Map(),
+    unfinished: new Map(),
+    refused: new Map(),
+    open: [],
+  };
   for (const text of journals) {
     const events = parseJournal(text);
     const started = events.find((event) => event.type === 'run-started');
@@ -127,6 +136,12 @@ function replay(event: Event, { run, builds }: { run: string; builds: boolean },
       if (key === undefined || stagedTag === undefined || digest === undefined) return;
       const { builder } = history.unfinished.get(task) ?? {};
       history.unfinished.set(task, { key, stagedTag, digest, ...(builder ? { builder } : {}) });
+      return;
+    }
+    case 'build-refused': {
+      const before = history.refused.get(event.task);
+      const runs = before?.key === event.key ? before.runs : new Set<string>();
+      history.refused.set(event.task, { key: event.key, runs: runs.add(run) });
       return;
     }
     case 'publish-prepared':

@@ -6,7 +6,9 @@ import type { ReadInputs } from './build-inputs.ts';
 import { keyTag } from './build-key.ts';
 import { type Built, type PreparedBuild, prepareBuild } from './build-task.ts';
 import type { RunContext } from './context.ts';
+import type { History } from './journal.ts';
 import { findByKey } from './keys.ts';
+import { isSuspect } from './suspect.ts';
 import { wasTested } from './test-task.ts';
 
 export type Standing =
@@ -91,7 +93,9 @@ export async function findReusable(
     registryAddress,
     clock,
     readInputs,
-  }: Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs'>,
+    audit,
+  }: Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs' | 'audit'>,
+  history: Pick<History, 'refused'>,
   signal: AbortSignal,
 ): Promise<Reusable> {
   const world = { registry, registryAddress, clock, emit: () => undefined };
@@ -101,6 +105,8 @@ export async function findReusable(
     async findBuild(task, key) {
       const image = await findByKey(task, key, world, signal);
       if (!image.ok || !image.value) return image.ok ? ok(undefined) : image;
+      const suspect = await isSuspect(task, key, image.value.child, plan, history, { audit }, signal);
+      if (!suspect.ok || suspect.value) return suspect.ok ? ok(undefined) : suspect;
       found.set(task.id, { ...image.value, stagedTag: keyTag(key), key });
       return ok(image.value.child.descriptor.digest);
     },

@@ -18,6 +18,8 @@ export interface Staged {
 }
 
 export interface ReadyPlatform {
+  /** Id of its build. */
+  build: string;
   platform: Platform;
   child: Child;
   archTags: string[];
@@ -110,21 +112,23 @@ export async function passGates(
   return ok(undefined);
 }
 
-/** Audits what was built now; a carried image was audited when it was built. */
+/** Audits what was built now, and tells of builds that are refused; a carried image was audited when it was built. */
 export async function auditPlatforms(
   task: PublishTask,
   platforms: ReadyPlatform[],
   run: RunContext,
   signal: AbortSignal,
+  refused: (build: string) => void,
 ): Promise<Result<void>> {
   const { mode, allow } = task.audit;
   if (mode === 'off') return ok(undefined);
   const found: string[] = [];
-  for (const { platform, child, carried } of platforms) {
+  for (const { build, platform, child, carried } of platforms) {
     if (carried) continue;
     const image = { name: task.image, repository: task.repository, descriptor: child.descriptor, platform };
     const lines = await run.audit(image, allow, signal);
     if (!lines.ok) return lines;
+    if (lines.value.length > 0 && mode === 'stop') refused(build);
     found.push(...lines.value);
   }
   if (found.length === 0) return ok(undefined);

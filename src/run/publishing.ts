@@ -69,12 +69,12 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     for (const { task: id, platform, archTags } of task.builds) {
       const made = builds.built(id);
       if (made && !failed.has(id)) {
-        platforms.push({ platform, archTags, child: made.child, carried: false });
+        platforms.push({ build: id, platform, archTags, child: made.child, carried: false });
         continue;
       }
       const child = await carryForward(task, platform, run, signal);
       if (!child.ok) return child;
-      platforms.push({ platform, archTags, child: child.value, carried: true });
+      platforms.push({ build: id, platform, archTags, child: child.value, carried: true });
     }
     return ok(platforms);
   }
@@ -87,7 +87,10 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     }
     const staged = await stageImage(task, platforms.value, run, signal);
     if (!staged.ok) return staged;
-    const audited = await auditPlatforms(task, platforms.value, run, signal);
+    const audited = await auditPlatforms(task, platforms.value, run, signal, (build) => {
+      const key = builds.built(build)?.key;
+      if (key) run.emit({ type: 'build-refused', task: build, key, time: run.clock.now() });
+    });
     if (!audited.ok) return audited;
     const passed = await passGates(task, plan.gates, staged.value, platforms.value, run, signal);
     return passed.ok ? staged : passed;

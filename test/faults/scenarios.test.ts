@@ -91,6 +91,30 @@ describe('before it is public', () => {
   });
 });
 
+describe('a program of another machine in a layer', () => {
+  const started = ({ events }: EndedRun): string[] =>
+    events.flatMap((event) => (event.type === 'task-started' && event.builder ? [event.task] : []));
+
+  test('that an engine’s cache brought there is gone when the image is built once more, past the cache', async () => {
+    const stray = { build: `g ${first}`, always: false };
+    const { world, before, run } = await through({}, { stray });
+    expect(failures(run)).toEqual(['publish g']);
+    expect(digestOf(world, 'g')).toBe(before.split(' ')[images.indexOf('g')]);
+    const again = await world.run(2, { ...noTrouble, stray });
+    expect(started(again)).toEqual([`build g linux/${first}`]);
+    expect(again.outcome).toBe('done');
+  });
+
+  test('that the Dockerfile brings there is built anew once, and not for ever', async () => {
+    const stray = { build: `g ${first}`, always: true };
+    const { world } = await through({}, { stray });
+    expect(started(await world.run(2, { ...noTrouble, stray }))).toEqual([`build g linux/${first}`]);
+    const third = await world.run(2, { ...noTrouble, stray });
+    expect(started(third)).toEqual([]);
+    expect(failures(third)).toEqual(['publish g']);
+  });
+});
+
 describe('a builder', () => {
   test('that dies has its tasks done by others', async () => {
     const { run } = await through({}, { engines: [{ host: 'one', from: 1000, to: 600_000, state: 'dead' }] });

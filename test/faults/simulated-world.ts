@@ -6,6 +6,7 @@ import { type Failure, fail, ok, type Result } from '../../src/failure.ts';
 import { assembleFleet, type Fleet } from '../../src/fleet/fleet.ts';
 import { usualHealth } from '../../src/fleet/health.ts';
 import { sha256 } from '../../src/image/digest.ts';
+import { isManifest } from '../../src/image/store.ts';
 import type { Plan, Task } from '../../src/plan/plan.ts';
 import {
   createSimulatedRegistry,
@@ -46,6 +47,8 @@ export interface Trouble {
   /** Tests that say no, by image. */
   untested: ReadonlySet<string>;
   gateSaysNo: boolean;
+  /** Builds whose engine has something of another machine in its cache, or (`always`) whose Dockerfile has. */
+  stray?: { build: string; always: boolean };
   /** Somebody else moves the tag of this image at that time. */
   rival?: { image: string; at: number };
 }
@@ -62,8 +65,6 @@ export interface World {
   clock: VirtualClock;
   /** Texts of the journals, oldest first. */
   journals: string[];
-  /** Builds that an engine did to their end, by what they were of. */
-  buildsDone: Map<string, number>;
   run(version: number, trouble: Trouble): Promise<EndedRun>;
 }
 
@@ -78,7 +79,6 @@ export function createWorld(seed: string, policies: Policies): World {
   const registry = createSimulatedRegistry({ keepsTags: random.chance(0.5) });
   const plan = planOf(policies);
   const journals: string[] = [];
-  const buildsDone = new Map<string, number>();
 
   async function run(version: number, trouble: Trouble): Promise<EndedRun> {
     const number = journals.length;
@@ -181,7 +181,7 @@ export function createWorld(seed: string, policies: Policies): World {
       clock: { ...clock, sleep: (ms, signal) => alive(clock.sleep(ms, signal)) },
       env: {},
       readInputs: async (task) => alive(Promise.resolve(ok(inputsOf(task.image, version)))),
-      audit: async () => alive(Promise.resolve(ok([]))),
+      audit: ({ repository, descriptor }) => alive(findStray(repository, descriptor.digest)),
       runGate: async () =>
         alive(Promise.resolve(trouble.gateSaysNo ? fail(refusal('the gate says no')) : ok(undefined))),
     };
@@ -194,6 +194,19 @@ export function createWorld(seed: string, policies: Policies): World {
     clock.forget();
     void Promise.allSettled(schedule);
     return { outcome, events, injected };
+  }
+
+  /** The audit of this world: it looks for the one thing that can stray into a layer. */
+  async function findStray(repository: string, digest: string): Promise<Result<string[]>> {
+    const client = registry.client();
+    const never = new AbortController().signal;
+    const at = { registry: registryAddress, repository };
+    const manifest = await client.getManifest({ ...at, digest }, never);
+    if (!manifest.ok || !isManifest(manifest.value)) return ok([]);
+    const layer = await client.readBlob(at, manifest.value.content.layers[0]?.digest ?? '', never);
+    return ok(
+      layer.ok && Buffer.from(layer.value).includes('of another machine') ? ['something of another machine'] : [],
+    );
   }
 
   function createHost(
@@ -209,18 +222,19 @@ export function createWorld(seed: string, policies: Policies): World {
       cpus: 2,
       clock,
       registry: registry.client(meet),
-      onBuild({ dockerfile, platform, reference }) {
-        const what = `${/faults\/(\w+):/.exec(reference ?? '')?.[1]} ${platform.architecture} ${version}`;
-        const failing = trouble.failing.has(`${what.split(' ')[0]} ${platform.architecture}`);
+      onBuild({ platform, reference, noCache }) {
+        const build = `${/faults\/(\w+):/.exec(reference ?? '')?.[1]} ${platform.architecture}`;
+        const failing = trouble.failing.has(build);
         if (failing) inject('build-fails');
-        else
-          buildsDone.set(
-            sha256(dockerfile + platform.architecture),
-            (buildsDone.get(sha256(dockerfile + platform.architecture)) ?? 0) + 1,
-          );
+        const { stray } = trouble;
+        const strays = stray?.build === build && (stray.always || !noCache);
+        if (strays) inject('stray');
         return {
           durationMs: 2000 + random.whole(0, 20_000),
-          ...(failing ? { failure: { kind: 'build', exitCode: 1, log: [], message: `${what} fails` } } : {}),
+          ...(failing
+            ? { failure: { kind: 'build', exitCode: 1, log: [], message: `${build} ${version} fails` } }
+            : {}),
+          ...(strays ? { stray: 'of another machine' } : {}),
         };
       },
       onRun({ reference }) {
@@ -266,7 +280,7 @@ export function createWorld(seed: string, policies: Policies): World {
     inject('rival');
   }
 
-  return { registry, clock, journals, buildsDone, run };
+  return { registry, clock, journals, run };
 }
 
 function passing(operation: Operation): Failure {
