@@ -71,6 +71,7 @@ export async function measure(rounds = 5): Promise<Measurement[]> {
         ),
         unit: 'ms',
         target: 'faster than each',
+        reached: (medians) => medians.peers.every((peer) => medians.ours < peer),
         note: `${note}; files of ${contestants.flatMap((one) => (sizes.has(one) ? [`${sizes.get(one)} MiB (${one.name})`] : [])).join(', ')}`,
       };
     };
