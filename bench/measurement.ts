@@ -2,6 +2,8 @@
 
 export interface Measurement {
   name: string;
+  /** What of ours was measured, where it has a name of its own. */
+  own?: string;
   ours: number[];
   peers: Peer[];
   unit: 'ms' | 's' | 'bytes' | 'MiB';
@@ -47,13 +49,13 @@ export function isReached({ ours, peers, reached }: Measurement): boolean | unde
 }
 
 /** Medians, spread and ratios, for people. A ratio above 1 says that the peer takes so many times as long. */
-export function formatMeasurement({ name, ours, peers, unit, target, note }: Measurement): string {
+export function formatMeasurement({ name, own: who, ours, peers, unit, target, note }: Measurement): string {
   const own = median(ours);
   const line = (who: string, numbers: readonly number[], more = ''): string =>
     `  ${who.padEnd(34)} median ${median(numbers).toFixed(0).padStart(7)} ${unit}  (${Math.min(...numbers).toFixed(0)} to ${Math.max(...numbers).toFixed(0)}, ${numbers.length} rounds)${more}`;
   return [
     `${name}  [${target}]`,
-    line('splitbuild', ours),
+    line(who ?? 'splitbuild', ours),
     ...peers.map(({ name: peer, version, times, absent }) =>
       times
         ? line(`${peer} ${version}`, times, `  ${(median(times) / own).toFixed(2)} × ours`)

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import v8 from 'node:v8';
 import { createSimulatedEngine } from '../src/engine/simulated.ts';
 import { ok } from '../src/failure.ts';
 import { assembleFleet } from '../src/fleet/fleet.ts';
@@ -23,7 +24,7 @@ import { output } from './peers.ts';
 import { takeTurns } from './turns.ts';
 
 const images = 1_000;
-const lines = 1_000;
+const lines = 200;
 const mib = 1 << 20;
 
 export async function measure(rounds = 3): Promise<Measurement> {
@@ -124,4 +125,8 @@ async function runFamily(each: number): Promise<void> {
   process.stdout.write(`${process.resourceUsage().maxRSS * 1024}\n`);
 }
 
-if (import.meta.main) await runFamily(Number(process.argv[2]));
+if (import.meta.main) {
+  // As the build command has it.
+  v8.setFlagsFromString('--semi-space-growth-factor=1');
+  await runFamily(Number(process.argv[2]));
+}

@@ -25,7 +25,7 @@ export function contestant(name: string, program: Program, run: (path: string) =
 export async function takeTurns(
   all: readonly Contestant[],
   rounds: number,
-): Promise<Pick<Measurement, 'ours' | 'peers'>> {
+): Promise<Pick<Measurement, 'own' | 'ours' | 'peers'>> {
   const times = new Map<Contestant, number[]>(all.map((one) => [one, []]));
   const failed = new Map<Contestant, string>();
   for (let round = 0; round < rounds; round += 1) {
@@ -52,5 +52,5 @@ export async function takeTurns(
       ? { name, version, times: times.get(one) ?? [] }
       : { name, version, times: undefined, absent };
   });
-  return { ours: ours ? (times.get(ours) ?? []) : [], peers };
+  return { own: ours?.name ?? '', ours: ours ? (times.get(ours) ?? []) : [], peers };
 }

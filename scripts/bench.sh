@@ -1,19 +1,58 @@
 #!/bin/bash
-# Measures what splitbuild adds to the engine's own time: see bench/overhead.ts. Rounds: bench.sh [N]
+# npm run bench: installs the peers, starts what the measurements need (two Docker Engines and two BuildKits of one core each, a registry),
+# and runs bench/main.ts, to which the arguments go: bench.sh [--only NAME]… [--rounds N] [--list]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
 
-if [ "$(uname -s)" != Linux ] || [ "$(id -u)" != 0 ]; then
-  say "The benchmark starts a Docker Engine and a registry of its own, for which it needs Linux and root."
-  exit 3
-fi
-bash scripts/setup.sh lab
-. scripts/engines.sh
-bash scripts/busybox.sh "$work/busybox"
+# pin PID CORE: the process, its threads and those that it has started, on one core.
+pin() {
+  local pid
+  taskset -apc "$2" "$1" > /dev/null
+  for pid in $(pgrep -P "$1"); do pin "$pid" "$2"; done
+}
+
+# start_buildkit NAME CORE: a BuildKit on $work/NAME/buildkitd.sock.
+start_buildkit() {
+  local folder=$work/$1
+  mkdir -p "$folder"
+  printf '[registry."127.0.0.1:%s"]\n  http = true\n  insecure = true\n' "$port" > "$folder/buildkitd.toml"
+  setsid taskset -c "$2" .cache/bin/buildkitd --config "$folder/buildkitd.toml" --root "$folder/data" --addr "unix://$folder/buildkitd.sock" \
+    --oci-worker-net host --containerd-worker=false > "$folder/log" 2>&1 &
+  pids+=($!)
+  for _ in $(seq 100); do
+    [ -S "$folder/buildkitd.sock" ] && .cache/bin/buildctl --addr "unix://$folder/buildkitd.sock" debug workers > /dev/null 2>&1 && return
+    sleep 0.1
+  done
+  say "BuildKit did not start: $(tail -n 1 "$folder/log")"
+  return 1
+}
+
+port=5731
+selected=$(node bench/main.ts --list "$@")
+if grep -qvxE 'plan|emit|memory|start' <<< "$selected"; then bash scripts/peers.sh; fi
 npm run --silent build
-start_engine one 10.213.73
-start_registry 5731
-node bench/overhead.ts --engine "unix://$work/one/docker.sock" --registry 127.0.0.1:5731 --busybox "$work/busybox" --rounds "${1:-5}"
+
+if grep -qxE 'family|family-others|native|unchanged' <<< "$selected"; then
+  if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
+    bash scripts/setup.sh lab
+    . scripts/engines.sh
+    bash scripts/busybox.sh "$work/busybox"
+    emulation_on
+    last=$(($(nproc) - 1))
+    start_engine one 10.213.73
+    pin "${pids[-1]}" 0
+    start_engine two 10.213.74
+    pin "${pids[-1]}" "$last"
+    start_registry "$port"
+    export BENCH_ENGINES="unix://$work/one/docker.sock unix://$work/two/docker.sock" BENCH_REGISTRY=127.0.0.1:$port BENCH_BUSYBOX=$work/busybox
+    if [ -x .cache/bin/buildkitd ] && start_buildkit kit-one 0 && start_buildkit kit-two "$last"; then
+      export BENCH_BUILDKITS="unix://$work/kit-one/buildkitd.sock unix://$work/kit-two/buildkitd.sock"
+    fi
+  else
+    say "What needs Docker Engines is left out: it needs Linux and root."
+  fi
+fi
+node bench/main.ts "$@"

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import v8 from 'node:v8';
 import { systemClock } from '../clock.ts';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
@@ -49,6 +50,8 @@ export async function build(images: string[], options: BuildOptions): Promise<nu
 }
 
 async function run(images: string[], options: BuildOptions, builds: boolean): Promise<number> {
+  // A run waits for engines most of its time: a third of the memory is worth more to it than fewer collections of short-lived objects.
+  v8.setFlagsFromString('--semi-space-growth-factor=1');
   if (options.runId !== undefined && !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/.test(options.runId)) {
     return printFailure({
       kind: 'usage',

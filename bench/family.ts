@@ -1,0 +1,272 @@
+// A family of ten images, four deep, for two platforms, on two engines that have one core each: splitbuild against the engine's own bare
+// commands, and against the ways in which such families are built today.
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findDockerClient } from '../src/engine/docker-client.ts';
+import type { Measurement } from './measurement.ts';
+import { goProgram, splitbuild, timed } from './peers.ts';
+import { type Contestant, takeTurns } from './turns.ts';
+
+/** The image that each is built on. */
+const parents: Record<string, string | undefined> = {
+  ...{ base: undefined, a: 'base', b: 'base', c: 'base', d: 'a', e: 'b', f: 'c', g: 'd', h: 'e', i: 'f' },
+};
+const images = Object.keys(parents);
+const platforms = ['linux/amd64', 'linux/386'];
+/** Primes are looked for up to this number on average: about two seconds of one core of 2026. */
+const primes = 500_000;
+
+interface World {
+  /** One for each platform: `unix://…`. */
+  engines: string[];
+  /** BuildKit's addresses, one for each platform; empty where it isn't there. */
+  buildkits: string[];
+  registry: string;
+  folder: string;
+  docker: string;
+  builds: 'buildx' | 'integrated';
+}
+
+export function measureCriticalPath(rounds = 5): Promise<Measurement> {
+  return inWorld(async (world) => {
+    const bare = { name: 'docker build, docker push', version: '', run: () => stopwatch(() => bareCommands(world)) };
+    const turns = await takeTurns([ours(world), bare], rounds);
+    return {
+      name: 'family of ten images, two native platforms',
+      ...turns,
+      unit: 'ms',
+      target: 'within 1.03 × the bare commands',
+      reached: ({ ours: own, peers: [first = 0] }) => own <= 1.03 * first,
+      note: 'Four deep; each builder has one core and one slot, so the critical path is all builds of a platform. The bare commands are what it takes at least: build and push, one after the other, for each platform on its own engine, with the engine never waiting. splitbuild also starts, plans, reads back, joins, verifies, audits and publishes.',
+    };
+  });
+}
+
+export function measureOthers(rounds = 5): Promise<Measurement> {
+  return inWorld(async (world) => {
+    const seldom = Math.min(rounds, 2);
+    const chain: Contestant = {
+      ...{ name: 'chain through manifests', version: '', rounds: seldom },
+      run: () => stopwatch(() => throughManifests(world)),
+    };
+    const emulated: Contestant = {
+      ...{ name: 'one emulated job (QEMU)', version: '', rounds: 1 },
+      run: () => stopwatch(() => emulatedJob(world)),
+    };
+    const turns = await takeTurns([ours(world), chain, bake(world, seldom), emulated], rounds);
+    return {
+      name: 'the same family, as it is built today',
+      ...turns,
+      unit: 'ms',
+      target: '1.3 × faster than the chain, 3 × than emulation, faster than bake',
+      reached: ({ ours: own, peer }) => {
+        const [chained, job, baked] = [
+          peer('chain through manifests'),
+          peer('one emulated job (QEMU)'),
+          peer('buildx bake, two nodes'),
+        ];
+        return own * 1.3 <= chained && own * 3 <= job && !(baked <= own);
+      },
+      note: 'In the chain, an image waits for the joined manifest of the one it is built on, as pipelines with a manifest job have it; builds of a level run at the same time on both engines. Images take a different time on each platform, from half to one and a half of the mean, as in life. The emulated job builds amd64 and arm64 on one engine of one core. Bake has a BuildKit of one core for each platform.',
+    };
+  });
+}
+
+function ours(world: World): Contestant {
+  return { name: 'splitbuild build', version: '', run: () => stopwatch(() => build(world)) };
+}
+
+async function build({ folder }: World): Promise<void> {
+  const args = ['build', '--config', join(folder, 'splitbuild.yaml'), '--state', join(folder, 'state')];
+  await timed(process.execPath, [splitbuild, ...args, '--set', `nonce=${nonce()}`], env);
+}
+
+/** Each platform's images in order on its own engine, with nothing between them. */
+async function bareCommands(world: World): Promise<void> {
+  const tag = nonce();
+  await Promise.all(
+    platforms.map(async (platform, at) => {
+      for (const image of images) await buildAndPush(world, { image, platform, at, tag });
+    }),
+  );
+}
+
+async function throughManifests(world: World): Promise<void> {
+  const tag = nonce();
+  const free = platforms.map(() => Promise.resolve());
+  const joined = new Map<string, Promise<void>>();
+  const make = async (image: string): Promise<void> => {
+    const parent = parents[image];
+    if (parent !== undefined) await joined.get(parent);
+    await Promise.all(
+      platforms.map((platform, at) => {
+        // An engine has one slot.
+        const done = (free[at] ?? Promise.resolve()).then(() =>
+          buildAndPush(world, { image, platform, at, tag, from: tag }),
+        );
+        free[at] = done;
+        return done;
+      }),
+    );
+    const name = nameOf(world, image, tag);
+    const home = { ...env, DOCKER_CLI_EXPERIMENTAL: 'enabled', HOME: world.folder };
+    const parts = platforms.map((platform) => nameOf(world, image, tag, platform));
+    await timed(world.docker, ['manifest', 'create', '--insecure', name, ...parts], home);
+    await timed(world.docker, ['manifest', 'push', '--insecure', name], home);
+  };
+  for (const image of images) joined.set(image, make(image));
+  await Promise.all(joined.values());
+}
+
+/** What was done before there were machines of each kind: one engine, and the foreign programs interpreted. */
+async function emulatedJob(world: World): Promise<void> {
+  const tag = nonce();
+  for (const image of images) {
+    for (const platform of ['linux/amd64', 'linux/arm64']) await buildAndPush(world, { image, platform, at: 0, tag });
+  }
+}
+
+function bake(world: World, rounds: number): Contestant {
+  const buildx = goProgram('buildx');
+  const name = 'buildx bake, two nodes';
+  const { path, version } = buildx;
+  const [first, second] = world.buildkits;
+  if (path === undefined) return { name, version, absent: buildx.absent, run: async () => 0 };
+  if (!first || !second) return { name, version, absent: 'there is no BuildKit here', run: async () => 0 };
+  const home = { ...env, HOME: world.folder };
+  let created: Promise<unknown> | undefined;
+  const create = async (): Promise<void> => {
+    const [one = '', two = ''] = platforms;
+    const nodes = ['create', '--name', 'bench', '--driver', 'remote'];
+    await timed(path, [...nodes, '--node', 'one', '--platform', one, first], home);
+    await timed(path, [...nodes, '--append', '--node', 'two', '--platform', two, second], home);
+  };
+  return {
+    ...{ name, version, rounds },
+    run: async () => {
+      created ??= create();
+      await created;
+      const tag = nonce();
+      const targets = images.map((image) => {
+        const parent = parents[image];
+        const contexts = parent ? { contexts: { [`bench/${parent}`]: `target:${parent}` } } : {};
+        const args = { NONCE: tag };
+        const context = join(world.folder, image);
+        return [image, { context, args, platforms, tags: [nameOf(world, image, tag)], ...contexts }] as const;
+      });
+      const file = join(world.folder, 'bake.json');
+      writeFileSync(
+        file,
+        JSON.stringify({ group: { default: { targets: images } }, target: Object.fromEntries(targets) }),
+      );
+      return stopwatch(() =>
+        timed(path, ['bake', '--builder', 'bench', '--push', '--progress', 'plain', '-f', file], home),
+      );
+    },
+  };
+}
+
+interface Step {
+  image: string;
+  platform: string;
+  /** Which engine. */
+  at: number;
+  tag: string;
+  /** The tag of the joined image that it is built on; its own platform's when not given. */
+  from?: string;
+}
+
+async function buildAndPush(world: World, { image, platform, at, tag, from }: Step): Promise<void> {
+  const engine = ['--host', world.engines[at] ?? ''];
+  const name = nameOf(world, image, tag, platform);
+  const parent = parents[image];
+  const upstream = parent ? nameOf(world, parent, from ?? tag, from ? undefined : platform) : undefined;
+  const command = world.builds === 'buildx' ? ['buildx', 'build', '--builder', 'default', '--load'] : ['build'];
+  const args = ['--build-arg', `NONCE=${tag}`, ...(upstream ? ['--build-arg', `UPSTREAM=${upstream}`] : [])];
+  await timed(
+    world.docker,
+    [
+      ...[...engine, ...command, '--progress', 'plain', '--platform', platform],
+      ...['--tag', name, ...args, join(world.folder, image)],
+    ],
+    env,
+  );
+  await timed(world.docker, [...engine, 'push', '--quiet', name], env);
+}
+
+function nameOf({ registry }: World, image: string, tag: string, platform?: string): string {
+  return `${registry}/bare/${image}:${tag}${platform ? `-${platform.replace(/\W/g, '-')}` : ''}`;
+}
+
+function writeFamily(
+  folder: string,
+  busybox: string,
+  { registry, engines }: Pick<World, 'registry' | 'engines'>,
+): void {
+  for (const [number, [image, parent]] of Object.entries(parents).entries()) {
+    const path = join(folder, image);
+    mkdirSync(path);
+    const from = parent
+      ? `ARG UPSTREAM=bench/${parent}\nFROM \${UPSTREAM}\n`
+      : 'FROM scratch\nARG TARGETARCH\nCOPY busybox-${TARGETARCH} /bin/busybox\nRUN ["/bin/busybox", "--install", "/bin"]\n';
+    if (!parent) {
+      for (const name of ['amd64', '386', 'arm64'])
+        copyFileSync(join(busybox, `busybox-${name}`), join(path, `busybox-${name}`));
+    }
+    const weights = [0, 1].map((at) => Math.round(primes * (0.5 + (((2 * number + at) * 0.618_034) % 1))));
+    const choose = `N=${weights[0]}; if [ "$TARGETARCH" = 386 ]; then N=${weights[1]}; fi`;
+    const awk =
+      'BEGIN { for (n = 2; n < N; n++) { if (n in c) continue; p++; for (m = n * n; m < N; m += n) c[m] } print p }';
+    writeFileSync(
+      join(path, 'Dockerfile'),
+      `${from}ARG TARGETARCH\nARG NONCE\nRUN echo "$NONCE" && ${choose} && awk -v N=$N '${awk}' > /primes-${image}\n`,
+    );
+  }
+  const entries = images.map((image) => `  ${image}: { repository: bench/${image}, source: ./${image} }\n`);
+  const builders = platforms.map(
+    (platform, at) => `  - { name: b${at}, endpoint: "${engines[at]}", platforms: [${platform}], slots: 1 }\n`,
+  );
+  writeFileSync(
+    join(folder, 'splitbuild.yaml'),
+    `version: 1\nfamily: bench\nplatforms: [${platforms.join(', ')}]\nregistry: "${registry}"\ntags: [latest]\nvars: { nonce: "0" }\ndefaults: { args: { NONCE: "\${nonce}" } }\nimages:\n${entries.join('')}builders:\n${builders.join('')}`,
+  );
+}
+
+async function inWorld(work: (world: World) => Promise<Measurement>): Promise<Measurement> {
+  const { BENCH_ENGINES, BENCH_BUILDKITS, BENCH_REGISTRY, BENCH_BUSYBOX } = process.env;
+  if (!BENCH_ENGINES || !BENCH_REGISTRY || !BENCH_BUSYBOX)
+    throw new Error('scripts/bench.sh starts the engines for it');
+  if (process.arch !== 'x64') throw new Error('its second native platform is linux/386: it needs an amd64 machine');
+  const client = await findDockerClient(process.env, new AbortController().signal);
+  if (!client.ok) throw new Error(JSON.stringify(client.failure));
+  const folder = mkdtempSync(join(tmpdir(), 'splitbuild-bench-'));
+  try {
+    const world: World = {
+      engines: BENCH_ENGINES.split(' '),
+      buildkits: (BENCH_BUILDKITS ?? '').split(' ').filter(Boolean),
+      registry: BENCH_REGISTRY,
+      folder,
+      docker: client.value.program,
+      builds: client.value.builds,
+    };
+    writeFamily(folder, BENCH_BUSYBOX, world);
+    return await work(world);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const env = { ...process.env, CI: 'true', DOCKER_BUILDKIT: '1' };
+let count = 0;
+/** Nothing is taken from a cache. */
+function nonce(): string {
+  count += 1;
+  return `${Date.now()}x${count}`;
+}
+
+async function stopwatch(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
