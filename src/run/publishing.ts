@@ -1,6 +1,7 @@
 // Publishing in a run: images are staged as they get ready; the tags of each, or of the whole family at once, move when all that must be
 // is in order.
 import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Child, composeIndex } from '../image/join.ts';
 import type { PublishTask, Task } from '../plan/plan.ts';
 import { tried } from './attempts.ts';
 import type { Builds } from './builds.ts';
@@ -31,6 +32,8 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
   const { plan, run, history, signal, options, finish, reject, skip } = execution;
   const publishes = plan.tasks.flatMap((task) => (task.kind === 'publish' ? [task] : []));
   const ready = new Map<string, { task: PublishTask; staged: Staged; since: number; stagedAt: number }>();
+  /** Repositories in which an index was put under the run's name. */
+  const stagedIn = new Set<string>();
   let complete = true;
   /** Begun with the run, beside the builds: what it finds is what the run goes by. */
   const looked = options.publish ? lookAround() : undefined;
@@ -79,12 +82,29 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     return ok(platforms);
   }
 
+  /** The digest of an image whose tags all point at what they would get: nothing is to be staged, looked through or moved. */
+  async function alreadyPublished(task: PublishTask, failed: ReadonlySet<string>): Promise<string | undefined> {
+    const snapshot = await looked;
+    if (!snapshot?.ok || failed.size > 0) return undefined;
+    const { tags } = snapshot.value;
+    const isAt = (tag: string, digest: string): boolean => tags.get(`${task.repository}:${tag}`)?.digest === digest;
+    const children: Child[] = [];
+    for (const { task: id, archTags } of task.builds) {
+      const { child } = builds.built(id) ?? {};
+      if (!child || !archTags.every((tag) => isAt(tag, child.descriptor.digest))) return undefined;
+      children.push(child);
+    }
+    const { digest } = composeIndex(children);
+    return task.tags.every((tag) => isAt(tag, digest)) ? digest : undefined;
+  }
+
   async function makeReady(task: PublishTask, failed: ReadonlySet<string>): Promise<Result<Staged>> {
     const platforms = await gather(task, failed);
     if (!platforms.ok) return platforms;
     if (platforms.value.every(({ carried }) => carried)) {
       return fail({ kind: 'verification', message: `no platform of '${task.image}' could be built` });
     }
+    stagedIn.add(task.repository);
     const staged = await stageImage(task, platforms.value, run, signal);
     if (!staged.ok) return staged;
     const audited = await auditPlatforms(task, platforms.value, run, signal, (build) => {
@@ -106,6 +126,11 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
   return {
     async stage(task, failed) {
       const since = run.clock.now();
+      const digest = await alreadyPublished(task, failed);
+      if (digest !== undefined) {
+        run.emit({ type: 'task-reused', task: task.id, digest, time: run.clock.now() });
+        return ok(undefined);
+      }
       const told = (failure: Failure, retry: boolean): unknown => reject(task, since, failure, retry);
       const work = async (attempt: number): Promise<Result<Staged>> => {
         run.emit({ type: 'task-started', task: task.id, attempt, time: run.clock.now() });
@@ -159,7 +184,7 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     },
     async dropStagedTags() {
       if (!run.embedded || run.shared) return;
-      const indexes = publishes.map(({ repository }) => ({ repository, tag: run.id }));
+      const indexes = [...stagedIn].map((repository) => ({ repository, tag: run.id }));
       const patience = AbortSignal.timeout(20_000);
       await Promise.all(
         [...builds.stagedTags(), ...indexes].map((staged) =>
