@@ -87,11 +87,12 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
   let fleet: Fleet | undefined;
   try {
     const noCache = options.cache === false;
+    const parts = openParts(resolve(options.state, 'keys'));
     const journals = resolve(options.state, 'runs');
     const history = await readHistory(journals, plan.family);
     const audit = auditor({ ...registry.value, client }, createAuditCache(resolve(options.state, 'audit')));
     const world = { registry: client, registryAddress: registry.value.address, clock: systemClock, readInputs, audit };
-    const there = builds && !noCache ? await findReusable(plan, world, history, signal) : undefined;
+    const there = builds && !noCache ? await findReusable(plan, { ...world, parts }, history, signal) : undefined;
     const needed = there?.needed ?? (builds ? plan.tasks : []);
     const wanted = needed.flatMap((task) =>
       task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }],
@@ -141,7 +142,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           env: process.env,
           noCache,
           ...(there ? { found: there.found } : {}),
-          keepParts: openParts(resolve(options.state, 'keys')).keep,
+          keepParts: parts.keep,
           audit,
           runGate: gateRunner(config.folder, process.env),
           force: options.force ?? false,

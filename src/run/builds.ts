@@ -140,7 +140,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     if (found.value) {
       const { key } = found.value;
       built.set(task.id, found.value);
-      await run.keepParts?.(task, key, first.value.parts);
+      await run.keepParts?.(task, { key, parts: first.value.parts, image: found.value });
       return reuse(task, found.value, key);
     }
     // What was looked at when the run began may have changed since: the engine gets what is there now.
@@ -169,7 +169,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     const { value, since: begun } = made.value;
     built.set(task.id, value);
     if (value.local) nameOn(value.local.engine, value.local.reference);
-    await run.keepParts?.(task, key, prepared.parts);
+    await run.keepParts?.(task, { key, parts: prepared.parts, image: value });
     return finish(task, begun, { digest: value.child.descriptor.digest, stagedTag: value.stagedTag, key });
   }
 

@@ -2,15 +2,15 @@
 import type { Clock } from '../clock.ts';
 import type { Result } from '../failure.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Descriptor, Digest } from '../image/oci.ts';
+import type { Descriptor } from '../image/oci.ts';
 import type { Platform } from '../image/platform.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ReadInputs } from './build-inputs.ts';
-import type { KeyParts } from './build-key.ts';
 import type { Built } from './build-task.ts';
 import type { Emit } from './event.ts';
 import type { RunGate } from './gate.ts';
+import type { KeptParts } from './keys-parts.ts';
 
 export interface AuditedImage {
   /** Of the image in the config. */
@@ -44,7 +44,7 @@ export interface RunContext {
   /** What was found under their keys before the run began, by task. */
   found?: ReadonlyMap<string, Built>;
   /** Keeps what a build was made of, so that a later plan can say what has changed. */
-  keepParts?(task: BuildTask, key: Digest, parts: KeyParts): Promise<void>;
+  keepParts?(task: BuildTask, kept: KeptParts): Promise<void>;
   /** Looks for binaries of another machine in the layers of one platform's image; what is found, as lines for people. */
   audit(image: AuditedImage, allow: string[], signal: AbortSignal): Promise<Result<string[]>>;
   runGate: RunGate;

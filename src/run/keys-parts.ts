@@ -3,10 +3,11 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Digest } from '../image/oci.ts';
+import { type Digest, descriptorSchema } from '../image/oci.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { KeyParts } from './build-key.ts';
+import type { StagedImage } from './keys.ts';
 
 const texts = z.record(z.string(), z.string());
 const keptSchema = z.object({
@@ -23,17 +24,23 @@ const keptSchema = z.object({
     upstreams: texts,
     externals: texts,
   }),
+  image: z.object({
+    child: z.object({ descriptor: descriptorSchema, attestations: z.array(descriptorSchema) }),
+    top: descriptorSchema,
+  }),
 });
 
 export interface KeptParts {
   key: Digest;
   parts: KeyParts;
+  /** What was found, or put, under the key. */
+  image: StagedImage;
 }
 
 export interface PartsStore {
   read(task: BuildTask): Promise<KeptParts | undefined>;
   /** What can't be kept isn't. */
-  keep(task: BuildTask, key: Digest, parts: KeyParts): Promise<void>;
+  keep(task: BuildTask, kept: KeptParts): Promise<void>;
 }
 
 export function openParts(folder: string): PartsStore {
@@ -42,9 +49,9 @@ export function openParts(folder: string): PartsStore {
 
   async function read(task: BuildTask): Promise<KeptParts | undefined> {
     try {
-      const { key, parts } = keptSchema.parse(JSON.parse(await readFile(fileOf(task), 'utf8')));
+      const { key, parts, image } = keptSchema.parse(JSON.parse(await readFile(fileOf(task), 'utf8')));
       const { files, ...rest } = parts;
-      return { key, parts: files ? { ...rest, files } : rest };
+      return { key, image, parts: files ? { ...rest, files } : rest };
     } catch {
       return undefined;
     }
@@ -52,12 +59,13 @@ export function openParts(folder: string): PartsStore {
 
   return {
     read,
-    async keep(task, key, parts) {
-      if ((await read(task))?.key === key) return;
+    async keep(task, { key, parts, image: { child, top } }) {
+      const before = await read(task);
+      if (before?.key === key && before.image.top.digest === top.digest) return;
       const file = fileOf(task);
       try {
         await mkdir(folder, { recursive: true });
-        await writeFile(`${file}.new`, JSON.stringify({ version: 1, key, parts }));
+        await writeFile(`${file}.new`, JSON.stringify({ version: 1, key, parts, image: { child, top } }));
         await rename(`${file}.new`, file);
       } catch {
         // The journal is what must be written; a full disk is found there.

@@ -8,6 +8,7 @@ import { type Built, type PreparedBuild, prepareBuild } from './build-task.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
 import { findByKey } from './keys.ts';
+import type { PartsStore } from './keys-parts.ts';
 import { isSuspect } from './suspect.ts';
 import { wasTested } from './test-task.ts';
 
@@ -94,7 +95,10 @@ export async function findReusable(
     clock,
     readInputs,
     audit,
-  }: Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs' | 'audit'>,
+    parts,
+  }: Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs' | 'audit'> & {
+    parts: Pick<PartsStore, 'read'>;
+  },
   history: Pick<History, 'refused'>,
   signal: AbortSignal,
 ): Promise<Reusable> {
@@ -103,7 +107,8 @@ export async function findReusable(
   const standings = await survey(plan, {
     readInputs,
     async findBuild(task, key) {
-      const image = await findByKey(task, key, world, signal);
+      const kept = await parts.read(task);
+      const image = await findByKey(task, key, world, signal, kept?.key === key ? kept.image : undefined);
       if (!image.ok || !image.value) return image.ok ? ok(undefined) : image;
       const suspect = await isSuspect(task, key, image.value.child, plan, history, { audit }, signal);
       if (!suspect.ok || suspect.value) return suspect.ok ? ok(undefined) : suspect;

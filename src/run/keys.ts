@@ -1,7 +1,7 @@
 // Keys in the registry: beside each image, a tag that is named after what the image was made of. Whoever would build the same finds it there.
 import { ok, type Result } from '../failure.ts';
 import type { Child } from '../image/join.ts';
-import type { Digest } from '../image/oci.ts';
+import type { Descriptor, Digest } from '../image/oci.ts';
 import { readPlatformImage } from '../image/read.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
 import { keyTag } from './build-key.ts';
@@ -10,7 +10,7 @@ import type { RunContext } from './context.ts';
 /** The image of one platform, and what lies in the registry for it: its manifest, or an index of it and its attestations. */
 export interface StagedImage {
   child: Child;
-  top: { bytes: Uint8Array; mediaType: string };
+  top: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
 }
 
 type World = Pick<RunContext, 'registry' | 'registryAddress' | 'emit' | 'clock'>;
@@ -33,17 +33,26 @@ export async function readStaged(
   };
   const child = await readPlatformImage(store, reference, platform, signal);
   if (!child.ok) return child;
-  const { bytes, descriptor } = top.value;
-  return ok({ child: child.value, top: { bytes, mediaType: descriptor.mediaType } });
+  const { mediaType, digest, size } = top.value.descriptor;
+  return ok({ child: child.value, top: { mediaType, digest, size } });
 }
 
-/** What was built for a key, by whomever. What lies there and is not of the platform, or not whole, is as good as nothing, and is told. */
+/**
+ * What was built for a key, by whomever. What lies there and is not of the platform, or not whole, is as good as nothing, and is told.
+ * `known`: what this machine saw there when it last looked; where the registry has the same still, it needs no second look.
+ */
 export async function findByKey(
   task: BuildTask,
   key: Digest,
   run: World,
   signal: AbortSignal,
+  known?: StagedImage,
 ): Promise<Result<StagedImage | undefined>> {
+  if (known) {
+    const reference = { registry: run.registryAddress, repository: task.repository, tag: keyTag(key) };
+    const now = await run.registry.headManifest(reference, signal);
+    if (!now.ok || now.value?.digest === known.top.digest) return now.ok ? ok(known) : now;
+  }
   const found = await readStaged(task, keyTag(key), run, signal);
   if (found.ok) return found;
   if (isAbsent(found)) return ok(undefined);
@@ -57,12 +66,14 @@ export async function findByKey(
 export async function keepUnder(
   task: Pick<BuildTask | TestTask, 'id' | 'repository'>,
   tag: string,
-  { bytes, mediaType }: StagedImage['top'],
+  { digest, mediaType }: StagedImage['top'],
   run: World,
   signal: AbortSignal,
 ): Promise<Result<void>> {
-  const reference = { registry: run.registryAddress, repository: task.repository, tag };
-  const put = await run.registry.putManifest(reference, bytes, mediaType, signal);
+  const repository = { registry: run.registryAddress, repository: task.repository };
+  const manifest = await run.registry.getManifest({ ...repository, digest }, signal);
+  if (!manifest.ok) return manifest;
+  const put = await run.registry.putManifest({ ...repository, tag }, manifest.value.bytes, mediaType, signal);
   if (put.ok) return ok(undefined);
   if (put.failure.kind !== 'registry' || put.failure.transient) return put;
   const message = `the registry does not keep ${task.repository}:${tag} (${put.failure.message}): the next run does this again`;

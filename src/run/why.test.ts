@@ -103,7 +103,14 @@ async function done(plan: Plan, image: string): Promise<void> {
   if (!inputs.ok) throw new Error('unread');
   const parent = sha256('parent');
   const prepared = prepareBuild(task, inputs.value, () => ({ repository: 'o/base', digest: parent }));
-  await openParts(join(root, 'keys')).keep(task, key, prepared.parts);
+  const top = {
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: put.value.digest,
+    size: put.value.size,
+  };
+  await openParts(join(root, 'keys')).keep(task, {
+    ...{ key, parts: prepared.parts, image: { top, child: { descriptor: top, attestations: [] } } },
+  });
 }
 
 async function imageOf({ repository }: BuildTask, layer: string): Promise<Uint8Array> {
