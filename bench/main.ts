@@ -1,5 +1,5 @@
 // npm run bench: each measurement with its peers in turn, printed, and kept in results.json, of which docs/benchmarks.md and its plots are
-// made. `--only NAME` (repeatable, a part of a name does) measures some of them; `--rounds N` how often; `--list` names them.
+// made. `--only NAME` (repeatable; a part of names does) measures some of them; `--rounds N` how often; `--list` names them.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -31,7 +31,9 @@ const { values } = parseArgs({
   },
 });
 const wanted = Object.entries(measurements).filter(
-  ([name]) => values.only.length === 0 || values.only.some((part) => name.includes(part)),
+  ([name]) =>
+    values.only.length === 0 ||
+    values.only.some((part) => (part in measurements ? part === name : name.includes(part))),
 );
 if (values.list) process.stdout.write(`${wanted.map(([name]) => name).join('\n')}\n`);
 else await measureAll();

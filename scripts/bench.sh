@@ -1,6 +1,6 @@
 #!/bin/bash
 # npm run bench: installs the peers, starts what the measurements need (two Docker Engines and two BuildKits of one core each, a registry),
-# and runs bench/main.ts, to which the arguments go: bench.sh [--only NAME]… [--rounds N] [--list]
+# and runs bench/main.ts, to which the arguments go: bench.sh [--only NAME]… [--rounds N]. SPLITBUILD_PROGRAM is measured instead of dist/cli.js.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
@@ -33,7 +33,7 @@ start_buildkit() {
 port=5731
 selected=$(node bench/main.ts --list "$@")
 if grep -qvxE 'plan|emit|memory|start' <<< "$selected"; then bash scripts/peers.sh; fi
-npm run --silent build
+[ -n "${SPLITBUILD_PROGRAM:-}" ] || npm run --silent build
 
 if grep -qxE 'family|family-others|native|unchanged' <<< "$selected"; then
   if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
