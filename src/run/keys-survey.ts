@@ -107,7 +107,7 @@ export async function findReusable(
   const standings = await survey(plan, {
     readInputs,
     async findBuild(task, key) {
-      const kept = await parts.read(task);
+      const kept = parts.read(task);
       const image = await findByKey(task, key, world, signal, kept?.key === key ? kept.image : undefined);
       if (!image.ok || !image.value) return image.ok ? ok(undefined) : image;
       const suspect = await isSuspect(task, key, image.value.child, plan, history, { audit }, signal);

@@ -48,7 +48,7 @@ export async function explainBuilds(
   const reasons = new Map<string, BuildReason>();
   for (const task of plan.tasks) {
     const standing = standings.value.get(task.id);
-    if (task.kind === 'build' && standing) reasons.set(task.id, reasonOf(task, standing, await parts.read(task), plan));
+    if (task.kind === 'build' && standing) reasons.set(task.id, reasonOf(task, standing, parts.read(task), plan));
   }
   return ok(reasons);
 }
