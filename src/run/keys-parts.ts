@@ -48,14 +48,14 @@ export function openParts(folder: string): PartsStore {
   const fileOf = ({ image, platform }: BuildTask): string =>
     join(folder, `${encodeURIComponent(image)}-${formatPlatform(platform).replaceAll('/', '-')}.json`);
 
-  /** Key and digest of what was last read or kept, by file: nobody else writes them while a run has the state folder. */
+  /** Key and digest of what was last read or kept, by file: it is not written again. */
   const known = new Map<string, string>();
   const nameOf = ({ key, image }: Pick<KeptParts, 'key' | 'image'>): string => `${key} ${image.top.digest}`;
 
   function read(task: BuildTask): KeptParts | undefined {
     const file = fileOf(task);
     try {
-      // Small files, and many: a blocking read of one takes less than a tenth of the time of the other.
+      // Small files, and many: for these a blocking read is the quicker one.
       const { key, parts, image } = keptSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
       const { files, ...rest } = parts;
       const kept = { key, image, parts: files ? { ...rest, files } : rest };
