@@ -8,7 +8,7 @@ import type { Measurement } from './measurement.ts';
 import { timed } from './peers.ts';
 import { takeTurns } from './turns.ts';
 
-const functions = 3_000;
+const functions = 800;
 const architectures = {
   native: process.arch === 'arm64' ? 'arm64' : 'amd64',
   foreign: process.arch === 'arm64' ? 'amd64' : 'arm64',

@@ -149,8 +149,12 @@ function quote(text: string): string {
   return `'${text}'`;
 }
 
-function nameOf(id: string, { tasks }: Plan): string {
-  const task = tasks.find((one) => one.id === id);
+const tasksOf = new WeakMap<Plan, ReadonlyMap<string, Plan['tasks'][number]>>();
+
+function nameOf(id: string, plan: Plan): string {
+  const known = tasksOf.get(plan) ?? new Map(plan.tasks.map((one) => [one.id, one]));
+  tasksOf.set(plan, known);
+  const task = known.get(id);
   return task && task.kind !== 'publish' ? `${task.image} ${formatPlatform(task.platform)}` : id;
 }
 
