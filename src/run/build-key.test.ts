@@ -48,6 +48,7 @@ test.each<[string, Parameters<typeof keyOf>]>([
   ['the platform', [{ platform: { os: 'linux', architecture: 'amd64' } }]],
   ['a variant of the platform', [{ platform: { os: 'linux', architecture: 'arm64', variant: 'v9' } }]],
   ['a secret’s name', [{ secrets: ['T', 'U'] }]],
+  ['what it needs, though its Dockerfile says nothing of it', [{ needs: ['build more linux/arm64'] }]],
 ])('%s makes it another', (_, changed) => {
   expect(keyOf(...changed)).not.toBe(keyOf());
 });
@@ -58,7 +59,8 @@ test.each<[string, Parameters<typeof keyOf>]>([
   ['what an image is called', [{ image: 'other', id: 'build other linux/arm64', repository: 'o/other' }]],
   ['how it is placed', [{ mode: 'emulated' }]],
   ['where its folder is', [{ context: '/elsewhere', dockerfile: '/elsewhere/Dockerfile' }]],
-  ['what it waits for', [{ needs: ['build more linux/arm64'] }]],
+  ['that it waits for what its Dockerfile names', [{ needs: ['build base linux/arm64'] }]],
+  ['that it waits for that to be published', [{ needs: ['publish base'] }]],
   ['the commit that its files are from', [{ commit: '0'.repeat(40) }]],
 ])('%s changes nothing', (_, changed) => {
   expect(keyOf(...changed)).toBe(keyOf());

@@ -16,7 +16,7 @@ export interface KeyParts {
   platform: string;
   /** Names; the values are nobody's business, and change with every rotation. */
   secrets: string[];
-  /** Digest of what each upstream task made, by the task's id. */
+  /** Digest of what each upstream task made, by the task's id: those that the Dockerfile names, and those that `needs` does. */
   upstreams: Record<string, Digest>;
   /** By reference; the digest is empty where it couldn't be found out, and the engine decides. */
   externals: Record<string, Digest | ''>;
@@ -27,13 +27,13 @@ const version = 2;
 
 /**
  * `pinned` is the Dockerfile's text with every reference replaced by a digest, upstreams under the name `registry`: it carries the digests,
- * and no address that differs from machine to machine.
+ * and no address that differs from machine to machine. `needed`: of builds that the image needs without its Dockerfile saying what for.
  */
 export function buildKey(
   task: Pick<BuildTask, 'args' | 'target' | 'platform' | 'secrets'>,
   pinned: string,
   context: Digest,
-  unpinned: string[] = [],
+  { unpinned = [], needed = [] }: { unpinned?: string[]; needed?: Digest[] } = {},
 ): Digest {
   return sha256(
     JSON.stringify([
@@ -45,6 +45,7 @@ export function buildKey(
       formatPlatform(task.platform),
       [...task.secrets].sort(),
       [...unpinned].sort(),
+      [...needed].sort(),
     ]),
   );
 }

@@ -8,6 +8,7 @@ import { lostBuilder } from '../fleet/health.ts';
 import { secretsIn } from '../image/history.ts';
 import type { Digest } from '../image/oci.ts';
 import { archSuffix, formatPlatform } from '../image/platform.ts';
+import { buildId } from '../plan/make-plan.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { buildKey, type KeyParts } from './build-key.ts';
@@ -59,6 +60,12 @@ export function prepareBuild(
         return { range: pin.range, value: `${registryAddress}/${made.repository}@${made.digest}` };
       }),
     ]);
+  const needed = neededBuilds(task)
+    .filter((id) => !task.upstreams.some((pin) => pin.task === id))
+    .flatMap((id): [string, Digest][] => {
+      const { digest } = upstream(id);
+      return digest === '' ? [] : [[id, digest]];
+    });
   const parts: KeyParts = {
     dockerfile: text,
     context,
@@ -67,12 +74,26 @@ export function prepareBuild(
     target: task.target ?? '',
     platform: formatPlatform(task.platform),
     secrets: task.secrets,
-    upstreams: Object.fromEntries(task.upstreams.map((pin) => [pin.task, upstream(pin.task).digest])),
+    upstreams: Object.fromEntries([
+      ...task.upstreams.map((pin): [string, Digest] => [pin.task, upstream(pin.task).digest]),
+      ...needed,
+    ]),
     externals: found,
   };
-  const key = buildKey(task, dockerfileFor('registry'), context, [...unpinned.keys()]);
+  const key = buildKey(task, dockerfileFor('registry'), context, {
+    unpinned: [...unpinned.keys()],
+    needed: needed.map(([, digest]) => digest),
+  });
   const unpinnedList = [...unpinned].map(([reference, why]) => ({ reference, why }));
   return { task, key, parts, unpinned: unpinnedList, dockerfileFor, ignore };
+}
+
+/** The builds of its platform that it comes after; where it waits for an image to be published, that image's. */
+export function neededBuilds({ needs, platform }: Pick<BuildTask, 'needs' | 'platform'>): string[] {
+  const publishes = 'publish ';
+  return needs.map((id) =>
+    id.startsWith(publishes) ? buildId(id.slice(publishes.length), formatPlatform(platform)) : id,
+  );
 }
 
 /** Of a context, that are kept by name to say later which has changed. */

@@ -4,7 +4,7 @@ import type { Digest } from '../image/oci.ts';
 import type { BuildTask, Plan, PublishTask, Task, TestTask } from '../plan/plan.ts';
 import type { ReadInputs } from './build-inputs.ts';
 import { keyTag } from './build-key.ts';
-import { type Built, type PreparedBuild, prepareBuild } from './build-task.ts';
+import { type Built, neededBuilds, type PreparedBuild, prepareBuild } from './build-task.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
 import { findByKey } from './keys.ts';
@@ -48,10 +48,11 @@ export async function survey(plan: Plan, options: SurveyOptions): Promise<Result
 
   async function standingOf(task: BuildTask): Promise<Result<Standing>> {
     const digests = new Map<string, Digest>();
-    for (const { task: id } of task.upstreams) {
+    for (const id of new Set([...task.upstreams.map((pin) => pin.task), ...neededBuilds(task)])) {
       const upstream = await standings.get(id);
-      if (upstream && !upstream.ok) return upstream;
-      if (upstream?.value.state !== 'there') return ok({ state: 'follows', because: id });
+      if (!upstream) continue;
+      if (!upstream.ok) return upstream;
+      if (upstream.value.state !== 'there') return ok({ state: 'follows', because: id });
       digests.set(id, upstream.value.digest);
     }
     const inputs = await options.readInputs(task);

@@ -38,6 +38,8 @@ export async function explainBuilds(
       const reference = { registry: registryAddress, repository: task.repository, tag: keyTag(key) };
       const top = await registry.headManifest(reference, signal);
       if (!top.ok || !top.value) return top.ok ? ok(undefined) : top;
+      const kept = parts.read(task)?.image;
+      if (kept?.top.digest === top.value.digest) return ok(kept.child.descriptor.digest);
       if (!isIndexType(top.value.mediaType)) return ok(top.value.digest);
       const image = await findByKey(task, key, quiet, signal);
       return image.ok ? ok(image.value?.child.descriptor.digest) : image;
