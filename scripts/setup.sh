@@ -9,10 +9,11 @@ what=${1:?demo or lab}
 declare -A package=(
   [dockerd]=docker.io [qemu-aarch64-static]=qemu-user-static [update-binfmts]=binfmt-support [ip]=iproute2 [dpkg-deb]=dpkg
   [buildah]=buildah [skopeo]=skopeo [sshd]=openssh-server [ssh]=openssh-client [docker-registry]=docker-registry
-  [iptables]=iptables [openssl]=openssl [rsync]=rsync [git]=git [nsenter]=util-linux
+  [iptables]=iptables [openssl]=openssl [rsync]=rsync [git]=git [nsenter]=util-linux [zstd]=zstd
+  [readelf]=binutils
 )
 programs=(dockerd qemu-aarch64-static update-binfmts ip)
-if [ "$what" = lab ]; then programs+=(buildah skopeo ssh sshd docker-registry git nsenter iptables openssl rsync); fi
+if [ "$what" = lab ]; then programs+=(buildah skopeo ssh sshd docker-registry git nsenter iptables openssl rsync zstd readelf); fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
