@@ -6,7 +6,7 @@ import type { Measurement } from './measurement.ts';
 import { goProgram, splitbuild, timed } from './peers.ts';
 import { type Contestant, contestant, takeTurns } from './turns.ts';
 
-const count = 200;
+const count = Number(process.env.BENCH_IMAGES ?? 200);
 const platforms = ['linux/amd64', 'linux/386'];
 
 export async function measure(rounds = 5): Promise<Measurement> {
