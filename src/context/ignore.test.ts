@@ -34,7 +34,12 @@ test.each([
   ['a[^b-d]e', 'ace', false],
   ['a\\*b', 'a*b', true],
   ['a\\*b', 'axb', false],
-  ['foo+bar.(x)', 'foo+bar.(x)', true],
+  // Docker 20.10 and later clients don't agree on these: they are left out by both, or not at all.
+  ['foo+bar.(x)', 'foo+bar.(x)', false],
+  ['fo+', 'foo', false],
+  ['foo(bar)?', 'foo', false],
+  ['*\n!c+d', 'c+d', false],
+  ['*\n!c+d', 'ccd', false],
   ['a.b', 'axb', false],
   ['abc/**', 'abc/def/ghi', true],
   ['abc/**', 'abc', false],

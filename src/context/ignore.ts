@@ -6,11 +6,18 @@ import { posix } from 'node:path';
 interface Rule {
   /** `!pattern`: what it matches is kept. */
   keeps: boolean;
-  whole: RegExp;
+  whole: Readings;
   /** One a component of the pattern; they end at the first with `**`, which goes as deep as it likes. */
-  components: RegExp[];
+  components: Readings[];
   anyDepth: boolean;
 }
+
+/**
+ * Clients up to Docker 20.10 give `+`, `(`, `)`, `|`, `{`, `}` and `^` the meaning that they have in a regular expression; later ones take
+ * them as they are. Something is left out only where all clients leave it out: a file too many in a key costs a build, one too few makes a
+ * wrong one.
+ */
+type Readings = RegExp[];
 
 /** What the rules say of a path. */
 export interface Verdict {
@@ -41,8 +48,8 @@ export function readIgnoreRules(text: string | undefined): IgnoreRules {
     judge(path, parent) {
       const matched = Uint8Array.from(parent.matched);
       let last = -1;
-      for (const [index, { whole }] of rules.entries()) {
-        if (matched[index] === 0 && whole.test(path)) matched[index] = 1;
+      for (const [index, { whole, keeps }] of rules.entries()) {
+        if (matched[index] === 0 && matches(whole, path, keeps)) matched[index] = 1;
         if (matched[index] === 1) last = index;
       }
       const ignored = last >= 0 && rules[last]?.keeps === false;
@@ -53,10 +60,14 @@ export function readIgnoreRules(text: string | undefined): IgnoreRules {
   };
 }
 
+function matches(readings: Readings, text: string, keeps: boolean): boolean {
+  return keeps ? readings.some((reading) => reading.test(text)) : readings.every((reading) => reading.test(text));
+}
+
 function mayMatchBelow({ components, anyDepth }: Rule, folder: string): boolean {
   const names = folder.split('/');
   if (components.length <= names.length && !anyDepth) return false;
-  return components.slice(0, names.length).every((component, at) => component.test(names[at] ?? ''));
+  return components.slice(0, names.length).every((component, at) => matches(component, names[at] ?? '', true));
 }
 
 /** A line, as moby/patternmatcher/ignorefile reads it: a comment begins in the first column, a path is cleaned and has no leading slash. */
@@ -76,36 +87,46 @@ function readRule(line: string): Rule[] {
   const names = pattern.split('/');
   const deep = names.findIndex((name) => name.includes('**'));
   const whole = compile(pattern);
-  const components = (deep < 0 ? names : names.slice(0, deep)).map(compile);
-  if (!whole || components.includes(undefined)) return [];
-  return [{ keeps, whole, components: components.flatMap((one) => one ?? []), anyDepth: deep >= 0 }];
+  if (whole.length === 0) return [];
+  return [{ keeps, whole, components: (deep < 0 ? names : names.slice(0, deep)).map(compile), anyDepth: deep >= 0 }];
 }
 
 /** `**` stands for any number of folders, `*` and `?` for what has no slash, `[…]` for one character, `\` takes a character as it is. */
-function compile(pattern: string): RegExp | undefined {
+function compile(pattern: string): Readings {
   let source = '';
+  let older = '';
+  const add = (now: string, before = now): void => {
+    source += now;
+    older += before;
+  };
   for (let at = 0; at < pattern.length; at += 1) {
     const rest = pattern.slice(at);
     const stars = /^\*\*\/?/.exec(rest)?.[0];
     const range = /^\[\^?(?:\\.|[^\]\\])+\]/.exec(rest)?.[0];
     const escaped = /^\\(.)/su.exec(rest);
+    const character = rest[0] ?? '';
     if (stars) {
-      source += at + stars.length === pattern.length ? '.*' : '(.*\\/)?';
+      add(at + stars.length === pattern.length ? '.*' : '(.*\\/)?');
       at += stars.length - 1;
     } else if (range) {
-      source += range;
+      add(range);
       at += range.length - 1;
     } else if (escaped?.[1]) {
-      source += literal(escaped[1]);
+      add(literal(escaped[1]));
       at += escaped[1].length;
-    } else if (rest.startsWith('*')) source += '[^/]*';
-    else if (rest.startsWith('?')) source += '[^/]';
-    else source += literal(rest[0] ?? '');
+    } else if (character === '*') add('[^/]*');
+    else if (character === '?') add('[^/]');
+    else add(literal(character), '+()|{}^'.includes(character) ? character : literal(character));
   }
+  return [...new Set([source, older])].flatMap(toExpression);
+}
+
+/** Nothing where it is none; the engine is who refuses the pattern. */
+function toExpression(source: string): RegExp[] {
   try {
-    return new RegExp(`^${source}$`);
+    return [new RegExp(`^${source}$`)];
   } catch {
-    return undefined;
+    return [];
   }
 }
 
