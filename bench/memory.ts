@@ -12,6 +12,7 @@ import { usualHealth } from '../src/fleet/health.ts';
 import { sha256 } from '../src/image/digest.ts';
 import type { Platform } from '../src/image/platform.ts';
 import { syntheticPlan } from '../src/plan/synthetic.ts';
+import { rememberedRegistry } from '../src/registry/remembered.ts';
 import { createSimulatedRegistry } from '../src/registry/simulated.ts';
 import { createReporter } from '../src/report/choose.ts';
 import type { RunContext } from '../src/run/context.ts';
@@ -111,7 +112,7 @@ async function runFamily(each: number): Promise<void> {
   };
   const context: RunContext = {
     ...{ id: 'run', shared: false, registryAddress: 'r.example', plainHttp: true, embedded: false, force: false },
-    ...{ registry: registry.client(), fleet: fleet.value, emit, clock, env: {} },
+    ...{ registry: rememberedRegistry(registry.client()), fleet: fleet.value, emit, clock, env: {} },
     readInputs: async ({ image }) => ok({ dockerfile: `FROM ${image}\n`, ignore: undefined, context: sha256(image) }),
     audit: async () => ok([]),
     runGate: async () => ok(undefined),

@@ -10,6 +10,7 @@ import { formatPlatform } from '../image/platform.ts';
 import type { BuilderShape } from '../plan/estimate.ts';
 import type { Plan } from '../plan/plan.ts';
 import { amd64, anyBuilders, anyPlan, arm64 } from '../plan/testing.ts';
+import { rememberedRegistry } from '../registry/remembered.ts';
 import { createSimulatedRegistry } from '../registry/simulated.ts';
 import { createVirtualClock } from '../virtual-clock.ts';
 import type { RunContext } from './context.ts';
@@ -55,7 +56,7 @@ async function carryOut(
   if (!fleet.ok) throw new Error(JSON.stringify(fleet.failure));
   const context: RunContext = {
     ...{ id: 'run', shared: false, registryAddress: 'registry:5000', plainHttp: true, embedded: false, force: false },
-    ...{ registry: registry.client(), fleet: fleet.value, clock, env: {} },
+    ...{ registry: rememberedRegistry(registry.client()), fleet: fleet.value, clock, env: {} },
     emit: (event) => void events.push(event),
     readInputs: async ({ id }) => ok({ dockerfile: `FROM scratch\n# ${id}\n`, ignore: undefined, context: id }),
     audit: async () => ok([]),

@@ -26,6 +26,7 @@ export interface RunContext {
   id: string;
   /** The id was given: other processes, on other machines, build for the same run, and what they staged is taken as done. */
   shared: boolean;
+  /** One that asks once for what a digest names (rememberedRegistry): a run comes by the same manifests again and again. */
   registry: RegistryClient;
   /** `host:port` of the registry as the coordinator reaches it. */
   registryAddress: string;

@@ -3,7 +3,6 @@ import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { formatPlatform } from '../image/platform.ts';
 import { criticalPath } from '../plan/critical-path.ts';
 import type { Plan, PublishTask, Task } from '../plan/plan.ts';
-import { rememberedRegistry } from '../registry/remembered.ts';
 import { createBuilds } from './builds.ts';
 import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
@@ -48,7 +47,6 @@ export async function execute(
 ): Promise<Outcome> {
   const run: RunContext = {
     ...context,
-    registry: rememberedRegistry(context.registry),
     emit: maskSecrets(context.emit, secretValues(plan, context.env)),
   };
   const { clock, emit, fleet } = run;

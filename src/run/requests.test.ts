@@ -7,6 +7,7 @@ import { usualHealth } from '../fleet/health.ts';
 import { sha256 } from '../image/digest.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { BuildTask, Plan, Task } from '../plan/plan.ts';
+import { rememberedRegistry } from '../registry/remembered.ts';
 import { createSimulatedRegistry } from '../registry/simulated.ts';
 import { createVirtualClock } from '../virtual-clock.ts';
 import type { RunContext } from './context.ts';
@@ -78,10 +79,12 @@ async function requestsOf(plan: Plan): Promise<Record<string, number>> {
   if (!fleet.ok) throw new Error(JSON.stringify(fleet.failure));
   const context: RunContext = {
     ...{ id: 'run', shared: false, registryAddress: 'r.example', plainHttp: true, embedded: false, force: false },
-    registry: registry.client((operation) => {
-      counts[operation] = (counts[operation] ?? 0) + 1;
-      return undefined;
-    }),
+    registry: rememberedRegistry(
+      registry.client((operation) => {
+        counts[operation] = (counts[operation] ?? 0) + 1;
+        return undefined;
+      }),
+    ),
     ...{ fleet: fleet.value, emit: () => undefined, clock, env: {} },
     readInputs: async ({ image }) => ok({ dockerfile: 'FROM scratch\n', ignore: undefined, context: sha256(image) }),
     audit: async () => ok([]),

@@ -7,6 +7,7 @@ import { usualHealth } from '../fleet/health.ts';
 import { sha256 } from '../image/digest.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { BuildTask, Plan, Task } from '../plan/plan.ts';
+import { rememberedRegistry } from '../registry/remembered.ts';
 import { createSimulatedRegistry, type SimulatedRegistry } from '../registry/simulated.ts';
 import { createVirtualClock, type VirtualClock } from '../virtual-clock.ts';
 import type { BuildInputs } from './build-inputs.ts';
@@ -127,13 +128,13 @@ async function run(id: string, other: Partial<RunContext> = {}, failing?: string
       clock,
       env: {},
     },
-    registry: registry.client(),
     fleet: { ...fleet.value, acquire: counted },
     emit: (event) => void events.push(event),
     readInputs: async ({ image }) => ok(inputs(image)),
     audit: async () => ok([]),
     runGate: async () => ok(undefined),
     ...other,
+    registry: rememberedRegistry(other.registry ?? registry.client()),
   };
   const outcome = await clock.run(
     execute(planOf(), context, replayHistory([], 'f'), never, { publish: true, build: true }),

@@ -8,6 +8,7 @@ import { usualHealth } from '../../src/fleet/health.ts';
 import { sha256 } from '../../src/image/digest.ts';
 import { isManifest } from '../../src/image/store.ts';
 import type { Plan, Task } from '../../src/plan/plan.ts';
+import { rememberedRegistry } from '../../src/registry/remembered.ts';
 import {
   createSimulatedRegistry,
   type Fault,
@@ -175,7 +176,7 @@ export function createWorld(seed: string, policies: Policies): World {
     const schedule = [...plagueEngines(trouble, engines, inject), meddle(trouble, id, inject)];
     const context: RunContext = {
       ...{ id, shared: false, registryAddress, plainHttp: true, embedded: false, force: false },
-      registry: guard(registry.client(meet), alive),
+      registry: rememberedRegistry(guard(registry.client(meet), alive)),
       fleet: guardFleet(fleet.value, alive),
       emit,
       clock: { ...clock, sleep: (ms, signal) => alive(clock.sleep(ms, signal)) },
