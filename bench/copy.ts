@@ -3,11 +3,11 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
+import { pushBlob } from '../src/export/testing.ts';
 import { sha256 } from '../src/image/digest.ts';
 import { type Descriptor, mediaTypes } from '../src/image/oci.ts';
-import { createRegistryClient, type RegistryClient } from '../src/registry/client.ts';
+import { createRegistryClient } from '../src/registry/client.ts';
 import { anonymous } from '../src/registry/credentials.ts';
 import { noise, startDebians, value } from '../src/registry/testing.ts';
 import { formatMeasurement, type Measurement } from './measurement.ts';
@@ -119,9 +119,11 @@ async function fill(registry: string): Promise<string[]> {
       const manifest = {
         schemaVersion: 2,
         mediaType: mediaTypes.ociManifest,
-        config: await put(client, registry, repository, config, mediaTypes.ociConfig),
+        config: await pushBlob(client, registry, repository, config, mediaTypes.ociConfig),
         layers: await Promise.all(
-          layers.map((layer) => put(client, registry, repository, layer, 'application/vnd.oci.image.layer.v1.tar')),
+          layers.map((layer) =>
+            pushBlob(client, registry, repository, layer, 'application/vnd.oci.image.layer.v1.tar'),
+          ),
         ),
       };
       const put1 = await client.putManifest(
@@ -138,19 +140,6 @@ async function fill(registry: string): Promise<string[]> {
     names.push(`${repository}:v1`);
   }
   return names;
-}
-
-async function put(
-  client: RegistryClient,
-  registry: string,
-  repository: string,
-  bytes: Buffer,
-  mediaType: string,
-): Promise<Descriptor> {
-  const blob = { digest: sha256(bytes), size: bytes.length };
-  const open = (offset: number): Readable => Readable.from([bytes.subarray(offset)], { objectMode: false });
-  value(await client.putBlob({ registry, repository }, blob, open, signal));
-  return { mediaType, ...blob };
 }
 
 function mib(sizes: number[]): string {

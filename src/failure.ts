@@ -69,6 +69,11 @@ export function fail(failure: Failure): Result<never> {
   return { ok: false, failure };
 }
 
+/** A registry has no such manifest, blob or repository. */
+export function isAbsent(failure: Failure): boolean {
+  return failure.kind === 'registry' && failure.status === 404;
+}
+
 /** Ends a switch over a union: a case that is added later is then a compile error here. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);

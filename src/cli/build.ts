@@ -12,7 +12,6 @@ import type { Plan } from '../plan/plan.ts';
 import { rememberedRegistry } from '../registry/remembered.ts';
 import { createReporter } from '../report/choose.ts';
 import { createInputReader } from '../run/build-inputs.ts';
-import { secretValue } from '../run/build-task.ts';
 import type { RunContext } from '../run/context.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
@@ -20,6 +19,7 @@ import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
 import { openParts } from '../run/keys-parts.ts';
 import { findReusable } from '../run/keys-survey.ts';
+import { secretValue } from '../secret.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 import { type OpenRegistry, openRegistry, runId } from './open-registry.ts';
 

@@ -11,8 +11,17 @@ export interface Reach {
   plainHttp(host: string): boolean;
 }
 
-/** Fails where a CA file that the config names can't be read. */
-export function createClient({ registries, folder }: Pick<Config, 'registries' | 'folder'>): Result<Reach> {
+/**
+ * `plain`: hosts that speak plain HTTP whatever the config says, if there is one. Fails where a CA file that the config names can't be
+ * read.
+ */
+export function createClient(
+  config: Pick<Config, 'registries' | 'folder'> | undefined,
+  plain: Iterable<string> = [],
+): Result<Reach> {
+  const { folder, registries: written } = config ?? { folder: '.', registries: {} };
+  const registries: Config['registries'] = { ...written };
+  for (const host of plain) registries[host] = { ...written[host], plainHttp: true };
   const authorities = new Map<string, string>();
   for (const [host, { ca }] of Object.entries(registries)) {
     if (ca === undefined) continue;

@@ -1,7 +1,6 @@
 // `splitbuild copy`: images from one registry, or layout on disk, to another, whole and as they are.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Config } from '../config/config.ts';
 import { inEmbedded, sourceAnywhere, targetAnywhere } from '../copy/anywhere.ts';
 import { type Copied, createCopier } from '../copy/copier.ts';
 import { destinationOf, formatPlace, isLayout, parsePlace, withTag } from '../copy/place.ts';
@@ -168,11 +167,7 @@ export async function reachRegistries({
   plainHttp,
 }: Pick<CopyCommand, 'config' | 'plainHttp'>): Promise<Result<Reach>> {
   const config = await loadConfig({ config: file, set: [] });
-  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config.ok
-    ? config.value
-    : { folder: '.', registries: {} };
-  const plain = Object.fromEntries(plainHttp.map((host) => [host, { ...registries[host], plainHttp: true }]));
-  return createClient({ folder, registries: { ...registries, ...plain } });
+  return createClient(config.ok ? config.value : undefined, plainHttp);
 }
 
 function usage(message: string): Result<never> {

@@ -1,7 +1,6 @@
 // `splitbuild inspect` and `splitbuild verify`: look at any image in any registry, the embedded one included.
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { Config } from '../config/config.ts';
 import { ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
@@ -100,12 +99,7 @@ async function withImage(
 /** How the registry is reached: by the flag, or by the config where there is one; it need not be whole to look at an image. */
 async function clientFor(reference: Reference, options: ImageOptions): Promise<Result<RegistryClient>> {
   const config = await loadConfig({ ...options, set: [] });
-  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config.ok
-    ? config.value
-    : { folder: '.', registries: {} };
-  const own = registries[reference.registry];
-  const flag = options.plainHttp ? { [reference.registry]: { ...own, plainHttp: true } } : {};
-  const reach = createClient({ folder, registries: { ...registries, ...flag } });
+  const reach = createClient(config.ok ? config.value : undefined, options.plainHttp ? [reference.registry] : []);
   return reach.ok ? ok(reach.value.client) : reach;
 }
 

@@ -1,7 +1,6 @@
 // `splitbuild join`: images of one platform each become one of several, for pipelines that build and push by other means. What is not
 // needed for the plain case is loaded when it is.
 import { existsSync } from 'node:fs';
-import type { Config } from '../config/config.ts';
 import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Joined, joinImages } from '../image/join-images.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
@@ -139,14 +138,10 @@ async function clientFor(options: JoinOptions, requests: Request[]): Promise<Res
   const config = existsSync(options.config)
     ? await (await import('./load.ts')).loadConfig({ config: options.config, set: [] })
     : undefined;
-  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config?.ok
-    ? config.value
-    : { folder: '.', registries: {} };
   const hosts = new Set(
     requests.flatMap(({ target, sources }) => [target, ...sources].map(({ registry }) => registry)),
   );
-  const flag = options.plainHttp ? [...hosts].map((host) => [host, { ...registries[host], plainHttp: true }]) : [];
-  const reach = createClient({ folder, registries: { ...registries, ...Object.fromEntries(flag) } });
+  const reach = createClient(config?.ok ? config.value : undefined, options.plainHttp ? hosts : []);
   return reach.ok ? ok(reach.value.client) : reach;
 }
 

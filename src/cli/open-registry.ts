@@ -32,7 +32,7 @@ export async function openRegistry(
   const server = await startEmbeddedRegistry({ root: resolve(state, 'registry'), ...at, onFailure });
   if (!server.ok) return server;
   const { address, port, close } = server.value;
-  const reach = createClient({ ...config, registries: { ...config.registries, [address]: { plainHttp: true } } });
+  const reach = createClient(config, [address]);
   if (!reach.ok) {
     await close();
     return reach;

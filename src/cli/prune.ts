@@ -136,11 +136,9 @@ function clientFor(
   targets: Target[],
   embedded: string | undefined,
 ) {
-  const { folder, registries }: Pick<Config, 'folder' | 'registries'> = config ?? { folder: '.', registries: {} };
   const flagged = plainHttp ? targets.flatMap(({ registry }) => registry ?? []) : [];
   const plain = [...flagged, ...(embedded === undefined ? [] : [embedded])];
-  const reached = Object.fromEntries(plain.map((host) => [host, { ...registries[host], plainHttp: true }]));
-  const reach = createClient({ folder, registries: { ...registries, ...reached } });
+  const reach = createClient(config, plain);
   return reach.ok ? ok(reach.value.client) : reach;
 }
 

@@ -8,11 +8,12 @@ import { Readable } from 'node:stream';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
+import { streamFailure } from '../image/store.ts';
 import { digestOf, hashFor } from '../registry/digest.ts';
 import { errorCode } from '../registry/embedded/disk.ts';
 import { describe, draftsFolder, openLayouts, readIndex, tagOf, withManifest } from '../registry/embedded/layout.ts';
 import { parseManifest } from '../registry/manifest.ts';
-import { failureOf, StreamFailure } from '../registry/refusal.ts';
+import { StreamFailure } from '../registry/refusal.ts';
 import type { ImageSource, ImageTarget } from './store.ts';
 
 /** Bytes of a manifest or config at most, as of the registry client's. */
@@ -109,7 +110,7 @@ export function layoutTarget(folder: string): ImageTarget & { close(): Promise<v
       await mkdir(drafts, { recursive: true });
       return await work();
     } catch (error) {
-      const known = failureOf(error);
+      const known = streamFailure(error);
       if (known) return fail(known);
       const words = error instanceof Error ? error.message : String(error);
       return fail({ kind: 'system', message: `the layout can't be written: ${words}`, where });

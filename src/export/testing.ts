@@ -115,7 +115,7 @@ export async function pushIndex(
   return { bytes, attestations };
 }
 
-async function pushBlob(
+export async function pushBlob(
   client: RegistryClient,
   registry: string,
   repository: string,

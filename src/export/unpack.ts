@@ -12,8 +12,8 @@ import { layerLimits } from '../image/layers/read-layer.ts';
 import { decompressZstd, hasZstd } from '../image/layers/zstd.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
+import { streamFailure } from '../image/store.ts';
 import { hashFor } from '../registry/digest.ts';
-import { failureOf } from '../registry/refusal.ts';
 import type { Unpack } from './docker-archive.ts';
 
 export interface UnpackedLayer {
@@ -123,7 +123,7 @@ async function unpackLayer(
 
 function failureIn(error: unknown, where: string, compression: Compression, signal: AbortSignal): Failure {
   if (signal.aborted) return { kind: 'cancelled' };
-  const known = failureOf(error);
+  const known = streamFailure(error);
   if (known) return known;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (/^(Z_|ZSTD_)/i.test(code))

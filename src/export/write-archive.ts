@@ -4,7 +4,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { failureOf, StreamFailure } from '../registry/refusal.ts';
+import { streamFailure } from '../image/store.ts';
+import { StreamFailure } from '../registry/refusal.ts';
 import {
   type ArchiveFile,
   isKnown,
@@ -47,7 +48,7 @@ export async function writeArchive(
     return ok(size);
   } catch (error) {
     if (signal.aborted) return fail({ kind: 'cancelled' });
-    return fail(failureOf(error) ?? unwritten(error, sink));
+    return fail(streamFailure(error) ?? unwritten(error, sink));
   } finally {
     stop.abort();
   }

@@ -1,6 +1,6 @@
 // What a registry can delete, asked with names that nothing can have: the answer to those tells, and nothing is deleted by it.
 import { createHash } from 'node:crypto';
-import { type Failure, ok, type Result } from '../failure.ts';
+import { type Failure, isAbsent, ok, type Result } from '../failure.ts';
 import type { Repository } from '../registry/client.ts';
 import type { Capability } from './decide.ts';
 import type { PruneStore } from './snapshot.ts';
@@ -33,7 +33,7 @@ export async function askCapability(
 function read(answer: Result<void>): { can: boolean; doubt?: Failure } {
   if (answer.ok) return { can: true };
   const { failure } = answer;
-  if (failure.kind === 'registry' && failure.status === 404) return { can: true };
+  if (isAbsent(failure)) return { can: true };
   return isUnsupported(failure) ? { can: false } : { can: true, doubt: failure };
 }
 

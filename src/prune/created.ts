@@ -1,9 +1,10 @@
 // When an image was made, as it says itself: what its age is taken from where no run's id tells it.
 import { z } from 'zod';
-import { ok, type Result } from '../failure.ts';
+import { isAbsent, ok, type Result } from '../failure.ts';
 import { attestedDigest } from '../image/attestation.ts';
 import type { Digest } from '../image/oci.ts';
-import { inLanes, isAbsent, type PruneStore, type Snapshot, type StoredNode } from './snapshot.ts';
+import { inLanes } from '../lanes.ts';
+import { lanes, type PruneStore, type Snapshot, type StoredNode } from './snapshot.ts';
 
 const configSchema = z.looseObject({ created: z.string().optional() });
 /** image-spec, annotations.md. */
@@ -22,7 +23,7 @@ export async function readCreated(
   const leaves = new Map<Digest, StoredNode>();
   for (const digest of wanted) for (const [leaf, node] of imagesOf(snapshot, digest)) leaves.set(leaf, node);
   const nodes = [...leaves];
-  const read = await inLanes(nodes, ([, node]) => createdOf(snapshot, store, node, signal));
+  const read = await inLanes(lanes, nodes, ([, node]) => createdOf(snapshot, store, node, signal));
   if (!read.ok) return read;
   const times = new Map(nodes.map(([digest], at) => [digest, read.value[at]]));
   const created = new Map<Digest, number>();

@@ -1,12 +1,12 @@
 // Deletes what was decided on, one after the other. Right before each, the tags are read again: what has moved meanwhile protects.
-import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, isAbsent, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
 import { formatReference } from '../image/reference.ts';
 import type { Known, Rules } from './candidates.ts';
 import { isUnsupported } from './capability.ts';
 import type { Decision, Item } from './decide.ts';
 import type { DeletionRecord, RecordLine } from './record.ts';
-import { isAbsent, type PruneStore, refresh, type Snapshot } from './snapshot.ts';
+import { type PruneStore, refresh, type Snapshot } from './snapshot.ts';
 import { type Reached, walk } from './walk.ts';
 
 export interface Deletion {

@@ -1,8 +1,9 @@
 // A repository as it is right now: its tags, and every manifest that hangs together with them. What is pruned is decided on this.
-import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, isAbsent, ok, type Result } from '../failure.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { formatReference } from '../image/reference.ts';
 import { isIndex, isManifest } from '../image/store.ts';
+import { inLanes } from '../lanes.ts';
 import type { RegistryClient, Repository } from '../registry/client.ts';
 import { manifestTypes } from '../registry/manifest.ts';
 import { referrersTag } from '../registry/referrers.ts';
@@ -45,7 +46,7 @@ export interface Snapshot {
 }
 
 /** Requests at a time. */
-const lanes = 8;
+export const lanes = 8;
 
 export function emptySnapshot(repository: Repository, expected: Iterable<string> = []): Snapshot {
   const { registry, repository: name } = repository;
@@ -75,7 +76,7 @@ export async function refresh(
   if (!listed.ok && !isAbsent(listed.failure)) return listed;
   const isListed = new Set(listed.ok ? listed.value : []);
   const tags = [...new Set([...isListed, ...snapshot.expected])];
-  const heads = await inLanes(tags, (tag) => store.headManifest({ ...repository, tag }, signal));
+  const heads = await inLanes(lanes, tags, (tag) => store.headManifest({ ...repository, tag }, signal));
   if (!heads.ok) return heads;
   snapshot.tags.clear();
   snapshot.strange.clear();
@@ -115,7 +116,7 @@ async function load(
   while (frontier.size > 0) {
     // What was absent may have been pushed since.
     const unread = [...frontier].filter((digest) => !manifests.has(digest));
-    const read = await inLanes(unread, (digest) => readNode(store, repository, digest, signal));
+    const read = await inLanes(lanes, unread, (digest) => readNode(store, repository, digest, signal));
     if (!read.ok) return read;
     frontier = new Set();
     for (const [at, digest] of unread.entries()) {
@@ -168,29 +169,4 @@ function unread(failure: Failure, repository: Repository): Failure {
   if (failure.kind !== 'registry' && failure.kind !== 'verification') return failure;
   const help = `nothing of ${formatReference(repository)} is deleted as long as a part of it can't be read`;
   return { ...failure, help: failure.help === undefined ? help : `${failure.help}; ${help}` };
-}
-
-export function isAbsent(failure: Failure): boolean {
-  return failure.kind === 'registry' && failure.status === 404;
-}
-
-/** The values in their order, or the first failure. */
-export async function inLanes<T, U>(items: readonly T[], work: (item: T) => Promise<Result<U>>): Promise<Result<U[]>> {
-  const values: ({ value: U } | undefined)[] = items.map(() => undefined);
-  let next = 0;
-  let failure: Failure | undefined;
-  const lane = async (): Promise<void> => {
-    while (next < items.length && !failure) {
-      const at = next;
-      next += 1;
-      const item = items[at];
-      if (item === undefined) continue;
-      const done = await work(item);
-      if (done.ok) values[at] = { value: done.value };
-      else failure ??= done.failure;
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(lanes, items.length) }, lane));
-  if (failure) return fail(failure);
-  return ok(values.flatMap((one) => (one ? [one.value] : [])));
 }

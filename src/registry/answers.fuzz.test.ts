@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ok } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
+import { streamFailure } from '../image/store.ts';
 import { createRegistryClient, type RegistryClient } from './client.ts';
-import { failureOf } from './refusal.ts';
 import {
   blobOf,
   imageManifest,
@@ -152,7 +152,7 @@ async function drain(stream: Readable): Promise<void> {
   try {
     for await (const _ of stream);
   } catch (error) {
-    if (failureOf(error) === undefined) throw error;
+    if (streamFailure(error) === undefined) throw error;
   }
 }
 

@@ -2,9 +2,10 @@
 // the digest it was asked for.
 import type { Readable } from 'node:stream';
 import { type Clock, systemClock } from '../clock.ts';
-import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { type Descriptor, type Digest, digestSchema, type Index, type Manifest, mediaTypes } from '../image/oci.ts';
+import { fail, isAbsent, ok, type Result } from '../failure.ts';
+import { type Descriptor, type Digest, digestSchema, mediaTypes } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
+import type { Repository, StoredManifest } from '../image/store.ts';
 import { isIndex } from '../image/store.ts';
 import { type CertificateStore, storedCertificates } from './certs.ts';
 import { type CredentialStore, storedCredentials } from './credentials.ts';
@@ -16,15 +17,9 @@ import { listAllTags } from './tags.ts';
 import { createTransport, type Exchange, headerOf, type Patience } from './transport.ts';
 import { cancel, uploadBlob } from './upload.ts';
 
-/** A repository of a registry; a Reference is one too. */
-export type Repository = Pick<Reference, 'registry' | 'repository'>;
-
-export interface ReadManifest {
-  descriptor: Descriptor;
-  /** As the registry has them; their digest is the descriptor's. */
-  bytes: Uint8Array;
-  content: Manifest | Index;
-}
+export type { Repository } from '../image/store.ts';
+/** A manifest as the registry has it. */
+export type ReadManifest = StoredManifest;
 
 /** What was put. */
 export interface PutManifest extends Descriptor {
@@ -52,7 +47,7 @@ export interface RegistryClient {
   readBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Result<Uint8Array>>;
   /**
    * A blob of any size. The stream checks size and digest as it goes and, after a broken connection, takes up where it
-   * was; where it can't, it ends with a StreamFailure (`failureOf` in refusal.ts reads it).
+   * was; where it can't, it ends with a StreamFailure (`streamFailure` in image/store.ts reads it).
    */
   getBlob(
     repository: Repository,
@@ -305,8 +300,4 @@ function corrupt(where: string, wanted: Digest, got: Digest): Result<never> {
     where,
     help: 'the registry, or a proxy before it, gave or took other bytes than it says',
   });
-}
-
-function isAbsent(failure: Failure): boolean {
-  return failure.kind === 'registry' && failure.status === 404;
 }

@@ -8,10 +8,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Failure, Result } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
+import { streamFailure } from '../image/store.ts';
 import { verifyIndex } from '../image/verify.ts';
 import { createRegistryClient, type RegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
-import { failureOf } from './refusal.ts';
 import { blobOf, imageManifest, instantClock, noise, opener, type Seen, scriptedServer, value } from './testing.ts';
 import type { Patience } from './transport.ts';
 
@@ -85,7 +85,7 @@ async function drained(stream: Readable): Promise<Failure | number | undefined> 
     for await (const bytes of stream) size += bytes.length;
     return size;
   } catch (error) {
-    return failureOf(error);
+    return streamFailure(error);
   }
 }
 

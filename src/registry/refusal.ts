@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Failure, fail, type Result } from '../failure.ts';
 
-/** A stream can only throw, so a failure travels through one inside this error; failureOf takes it out again. */
+/** A stream can only throw, so a failure travels through one inside this error; streamFailure (image/store.ts) takes it out again. */
 export class StreamFailure extends Error {
   readonly failure: Failure;
   constructor(failure: Failure) {
@@ -10,11 +10,6 @@ export class StreamFailure extends Error {
     this.name = 'StreamFailure';
     this.failure = failure;
   }
-}
-
-/** What a stream of this part's ended with; undefined for an error that is no expected failure. */
-export function failureOf(error: unknown): Failure | undefined {
-  return error instanceof StreamFailure ? error.failure : undefined;
 }
 
 /** What one exchange was about; `where` is the `host/repository:tag` that messages name. */

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
+import { streamFailure } from '../image/store.ts';
 import { createRegistryClient, type RegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
 import { startEmbeddedRegistry } from './embedded.ts';
-import { failureOf } from './refusal.ts';
 import { blobOf, hasProgram, instantClock, noise, opener, scriptedServer, startDebians, value } from './testing.ts';
 
 const signal = AbortSignal.timeout(60_000);
@@ -37,7 +37,7 @@ async function serve(answer: Parameters<typeof scriptedServer>[0]) {
 async function failureOfReading(stream: Readable) {
   return buffer(stream).then(
     () => undefined,
-    (error: unknown) => failureOf(error),
+    (error: unknown) => streamFailure(error),
   );
 }
 

@@ -9,6 +9,11 @@ export function isTransient(failure: Failure): boolean {
   return (failure.kind === 'engine' || failure.kind === 'registry' || failure.kind === 'source') && failure.transient;
 }
 
+/** Whether a failure to look at something leaves open whether it is there. */
+export function mayPass(failure: Failure): boolean {
+  return failure.kind === 'cancelled' || isTransient(failure);
+}
+
 /** Waits after the attempt of this number (from 1): 1 s, 2 s, 4 s… and as much again by chance. */
 export function pause(attempt: number, clock: Clock, signal: AbortSignal): Promise<void> {
   const base = Math.min(1000 * 2 ** (attempt - 1), 15_000);

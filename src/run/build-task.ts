@@ -10,6 +10,7 @@ import type { Digest } from '../image/oci.ts';
 import { archSuffix, formatPlatform } from '../image/platform.ts';
 import { buildId } from '../plan/make-plan.ts';
 import type { BuildTask } from '../plan/plan.ts';
+import { secretValue } from '../secret.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { buildKey, type KeyParts } from './build-key.ts';
 import type { RunContext } from './context.ts';
@@ -206,9 +207,4 @@ function secretsOf(task: BuildTask, env: RunContext['env']): Result<Record<strin
 /** Tag under which a run keeps the image of a platform until it is published. */
 export function stagedTagOf({ platform }: Pick<BuildTask, 'platform'>, run: string): string {
   return `${run}-${archSuffix(platform)}`;
-}
-
-/** A secret comes from the environment variable of its name, as written or in upper case. */
-export function secretValue(name: string, env: RunContext['env']): string | undefined {
-  return env[name] ?? env[name.toUpperCase()];
 }

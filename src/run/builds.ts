@@ -1,15 +1,15 @@
 // Builds and tests of a run: what is there already is taken, the rest is built on a builder, elsewhere or later where that fails.
 import type { Engine } from '../engine/engine.ts';
-import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { type Failure, fail, isAbsent, ok, type Result } from '../failure.ts';
 import type { Lease, Wishes } from '../fleet/fleet.ts';
 import { builderOfParents } from '../plan/affinity.ts';
 import { estimate } from '../plan/estimate.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
-import { isTransient, tried } from './attempts.ts';
+import { isTransient, mayPass, tried } from './attempts.ts';
 import { keyTag } from './build-key.ts';
 import { type Built, type PreparedBuild, prepareBuild, readNewlyStaged, runBuild, stagedTagOf } from './build-task.ts';
 import type { Execution } from './execute.ts';
-import { findByKey, isAbsent, keepUnder, readStaged } from './keys.ts';
+import { findByKey, keepUnder, readStaged } from './keys.ts';
 import { isSuspect } from './suspect.ts';
 import { markTested, runTest, testKey, untested, wasTested } from './test-task.ts';
 
@@ -73,6 +73,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     if (before?.key !== key) return ok(undefined);
     const read = before.digest === undefined ? readNewlyStaged : readStaged;
     const staged = await read(task, before.stagedTag, run, signal);
+    // It may be there, and could not be looked at: to build it again would be to build it twice.
     if (!staged.ok) return mayPass(staged.failure) ? staged : ok(undefined);
     if (before.digest !== undefined && staged.value.child.descriptor.digest !== before.digest) return ok(undefined);
     const { top } = staged.value;
@@ -85,7 +86,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     const stagedTag = stagedTagOf(task, run.id);
     const staged = await readNewlyStaged(task, stagedTag, run, signal);
     if (staged.ok) return ok({ ...staged.value, stagedTag, key });
-    return isAbsent(staged) ? ok(undefined) : staged;
+    return isAbsent(staged.failure) ? ok(undefined) : staged;
   }
 
   async function prepare(task: BuildTask, fresh: boolean): Promise<Result<PreparedBuild>> {
@@ -263,9 +264,4 @@ function notBuilt({ id }: BuildTask): Failure {
     message: `'${id}' was not done for this run`,
     help: "'splitbuild build --no-publish' with the same --run-id builds it, on a machine that has a builder of the platform",
   };
-}
-
-/** It may be there, and could not be looked at: to build it again would be to build it twice. */
-function mayPass(failure: Failure): boolean {
-  return failure.kind === 'cancelled' || isTransient(failure);
 }

@@ -1,5 +1,5 @@
 // Keys in the registry: beside each image, a tag that is named after what the image was made of. Whoever would build the same finds it there.
-import { ok, type Result } from '../failure.ts';
+import { isAbsent, ok, type Result } from '../failure.ts';
 import type { Child } from '../image/join.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { readPlatformImage } from '../image/read.ts';
@@ -55,7 +55,7 @@ export async function findByKey(
   }
   const found = await readStaged(task, keyTag(key), run, signal);
   if (found.ok) return found;
-  if (isAbsent(found)) return ok(undefined);
+  if (isAbsent(found.failure)) return ok(undefined);
   if (found.failure.kind !== 'verification') return found;
   const message = `what lies under ${task.repository}:${keyTag(key)} is not taken, and is built anew: ${found.failure.message}`;
   run.emit({ type: 'warning', task: task.id, message, time: run.clock.now() });
@@ -79,8 +79,4 @@ export async function keepUnder(
   const message = `the registry does not keep ${task.repository}:${tag} (${put.failure.message}): the next run does this again`;
   run.emit({ type: 'warning', task: task.id, message, time: run.clock.now() });
   return ok(undefined);
-}
-
-export function isAbsent(result: Result<unknown>): boolean {
-  return !result.ok && result.failure.kind === 'registry' && result.failure.status === 404;
 }

@@ -2,6 +2,7 @@
 import { fail, ok, type Result } from '../failure.ts';
 import type { Move, TagMoves } from '../image/publication.ts';
 import type { Reference } from '../image/reference.ts';
+import { inLanes } from '../lanes.ts';
 import type { RunContext } from './context.ts';
 
 export type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'embedded' | 'emit' | 'clock' | 'force'>;
@@ -23,7 +24,7 @@ export async function moveAll(groups: TagMoves[], world: World, signal: AbortSig
   const isTag = ({ tag }: TagMoves, move: Move): boolean => move.tag === tag;
   for (const main of [false, true]) {
     const together = groups.flatMap((group) => group.moves.filter((move) => isTag(group, move) === main));
-    const moved = await allOf(together, main ? 1 : archMovesAtATime, async (move) => {
+    const moved = await inLanes(main ? 1 : archMovesAtATime, together, async (move) => {
       const done = await pointTag(move, move.to, world, signal);
       if (!done.ok) return done;
       const { to, from } = move;
@@ -39,24 +40,6 @@ export async function moveAll(groups: TagMoves[], world: World, signal: AbortSig
     if (!moved.ok) return moved;
   }
   return ok(undefined);
-}
-
-async function allOf(
-  moves: Move[],
-  atATime: number,
-  work: (move: Move) => Promise<Result<void>>,
-): Promise<Result<void>> {
-  const waiting = moves.values();
-  let failed: Result<void> | undefined;
-  const one = async (): Promise<void> => {
-    for (const move of waiting) {
-      const done = await work(move);
-      if (!done.ok) failed ??= done;
-      if (failed) return;
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atATime, moves.length) }, one));
-  return failed ?? ok(undefined);
 }
 
 async function pointTag(move: Move, to: Move['to'], world: World, signal: AbortSignal): Promise<Result<void>> {

@@ -6,6 +6,7 @@ import type { Digest } from '../image/oci.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import { verifyIndex } from '../image/verify.ts';
 import type { PublishTask } from '../plan/plan.ts';
+import { mayPass } from './attempts.ts';
 import type { RunContext } from './context.ts';
 import { readStaged } from './keys.ts';
 import type { MoveGroup } from './transaction.ts';
@@ -70,7 +71,7 @@ export async function carryForward(
   const tag = task.tags[0] ?? 'latest';
   const last = await readStaged({ repository: task.repository, platform }, tag, run, signal);
   if (!last.ok) {
-    if (last.failure.kind === 'cancelled' || (last.failure.kind === 'registry' && last.failure.transient)) return last;
+    if (mayPass(last.failure)) return last;
     return fail({
       kind: 'verification',
       message: `${formatPlatform(platform)} could not be built, and ${task.repository}:${tag} has no image of it to carry forward`,

@@ -1,6 +1,6 @@
 // Ends what a run that was killed in the middle of its moves left: another run of this machine's by its journal, one of another
 // machine's by the records in the registry.
-import { ok, type Result } from '../failure.ts';
+import { isAbsent, ok, type Result } from '../failure.ts';
 import type { Move } from '../image/publication.ts';
 import type { OpenPublication } from './journal.ts';
 import { at, moveAll, nameOf, takeBack, type World } from './moves.ts';
@@ -35,8 +35,8 @@ export async function recover(open: OpenPublication, world: World, signal: Abort
     signal,
   );
   if (moved.ok) return end('published');
-  const gone = moved.failure.kind === 'registry' && moved.failure.status === 404;
-  if (!gone) return moved;
+  // Something that a tag should point at is gone.
+  if (!isAbsent(moved.failure)) return moved;
   const back = await takeBack(moves, world, signal);
   return back.ok ? end('taken-back') : back;
 }

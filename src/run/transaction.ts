@@ -1,6 +1,6 @@
 // Moves the tags of a unit (an image, or a whole family) as a transaction: what each tag was is known and recorded, here and in the
 // registry, before the first moves; where the moves can't go on they are taken back, and a later run ends what was cut off.
-import { fail, ok, type Result } from '../failure.ts';
+import { fail, isAbsent, ok, type Result } from '../failure.ts';
 import {
   composeRecord,
   isOlder,
@@ -62,7 +62,7 @@ export async function readRecord(
   const reference = { registry: world.registryAddress, repository, tag: recordTag(tag) };
   const found = await world.registry.getManifest(reference, signal);
   if (found.ok) return ok(isIndex(found.value) ? parseRecord(found.value.content, repository, tag) : undefined);
-  return found.failure.kind === 'registry' && found.failure.status === 404 ? ok(undefined) : found;
+  return isAbsent(found.failure) ? ok(undefined) : found;
 }
 
 /**

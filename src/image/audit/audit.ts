@@ -1,6 +1,7 @@
 // Before tags move: does an image hold programs of another machine? A Dockerfile that downloads the amd64 release on arm64 builds well,
 // and fails only where it is run. The headers of all programs in the layers are read as these stream by; nothing is run.
 import { fail, ok, type Result } from '../../failure.ts';
+import { inLanes } from '../../lanes.ts';
 import { printable } from '../layers/entry.ts';
 import type { Descriptor, Digest, Manifest } from '../oci.ts';
 import type { Platform } from '../platform.ts';
@@ -140,24 +141,20 @@ async function readAll(
   const waiting = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
-  let failed: Result<never> | undefined;
-  const work = async (): Promise<void> => {
-    for (let layer = waiting.shift(); layer !== undefined && !failed; layer = waiting.shift()) {
-      const read = await factsOf(store, repository, layer, cache, either);
-      if (!read.ok) {
-        failed ??= read;
-        stop.abort();
-        return;
-      }
-      const { facts, streamed } = read.value;
-      done.facts.set(layer.digest, facts);
-      if (facts.skipped !== undefined) continue;
-      if (streamed) done.bytesRead += layer.size;
-      done[streamed ? 'layersRead' : 'layersKnown'] += 1;
+  const read = await inLanes(atOnce, waiting, async (layer): Promise<Result<void>> => {
+    const known = await factsOf(store, repository, layer, cache, either);
+    if (!known.ok) {
+      stop.abort();
+      return known;
     }
-  };
-  await Promise.all(Array.from({ length: atOnce }, work));
-  return failed ?? ok(done);
+    const { facts, streamed } = known.value;
+    done.facts.set(layer.digest, facts);
+    if (facts.skipped !== undefined) return ok(undefined);
+    if (streamed) done.bytesRead += layer.size;
+    done[streamed ? 'layersRead' : 'layersKnown'] += 1;
+    return ok(undefined);
+  });
+  return read.ok ? ok(done) : read;
 }
 
 /** Layers that are being read at this moment, by the cache that they will be in: images of a family share most of theirs. */
