@@ -1,6 +1,6 @@
 // 30 images of two platforms each copied from one registry to another, which is empty each time: splitbuild copy against skopeo, crane and
 // regctl, which take turns. The peers copy an image a call, six calls at a time, as splitbuild has six images under way.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,9 +9,10 @@ import { sha256 } from '../src/image/digest.ts';
 import { type Descriptor, mediaTypes } from '../src/image/oci.ts';
 import { createRegistryClient } from '../src/registry/client.ts';
 import { anonymous } from '../src/registry/credentials.ts';
-import { noise, startDebians, value } from '../src/registry/testing.ts';
+import { noise, value } from '../src/registry/testing.ts';
 import { formatMeasurement, type Measurement } from './measurement.ts';
 import { goProgram, type Program, splitbuild, systemProgram, timed } from './peers.ts';
+import { startRegistry } from './registry.ts';
 
 const count = 30;
 /** Bytes of the layers that all images of a platform share, and of each image's own. */
@@ -85,7 +86,7 @@ export async function measure(rounds = 5): Promise<Measurement> {
         unit: 'ms',
         target: 'faster than each',
         reached: (medians) => medians.peers.every((peer) => medians.ours < peer),
-        note: `${count} images of ${platforms.length} platforms; ${mib(shared)} MiB of layers shared by the images of a platform, ${mib(own)} MiB of each one's own; between two of Debian's registries on this machine, the second empty`,
+        note: `${count} images of ${platforms.length} platforms; ${mib(shared)} MiB of layers shared by the images of a platform, ${mib(own)} MiB of each one's own; between two registries (${from.name}) on this machine, the second empty`,
       };
     } finally {
       await from.stop();
@@ -97,11 +98,6 @@ export async function measure(rounds = 5): Promise<Measurement> {
 
 function six(pairs: string, command: string): Promise<number> {
   return timed('sh', ['-c', `xargs -P 6 -n 2 sh -ec '${command}' copy < ${pairs}`]);
-}
-
-async function startRegistry(folder: string): Promise<{ address: string; stop(): Promise<void> }> {
-  await mkdir(folder, { recursive: true });
-  return startDebians(folder);
 }
 
 async function fill(registry: string): Promise<string[]> {

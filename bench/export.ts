@@ -2,7 +2,7 @@
 // docker save | pigz of an engine that has the image already. The image's files are this machine's own, from /usr, in eight layers of gzip.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -14,10 +14,11 @@ import { sha256 } from '../src/image/digest.ts';
 import { type Descriptor, mediaTypes } from '../src/image/oci.ts';
 import { createRegistryClient, type RegistryClient } from '../src/registry/client.ts';
 import { anonymous } from '../src/registry/credentials.ts';
-import { startDebians, value } from '../src/registry/testing.ts';
+import { value } from '../src/registry/testing.ts';
 import { type Engine, startEngine } from './engine.ts';
 import { formatMeasurement, type Measurement } from './measurement.ts';
 import { splitbuild, systemProgram, timed } from './peers.ts';
+import { startRegistry } from './registry.ts';
 
 const signal = new AbortController().signal;
 const layerCount = 8;
@@ -37,8 +38,7 @@ export async function measure(rounds = 5): Promise<Measurement[]> {
   const folder = await mkdtemp(join(tmpdir(), 'splitbuild-bench-'));
   const ends: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
   try {
-    await mkdir(join(folder, 'registry'));
-    const registry = await startDebians(join(folder, 'registry'));
+    const registry = await startRegistry(join(folder, 'registry'));
     ends.push(registry.stop);
     const image = `${registry.address}/${repository}:v1`;
     const compressed = await pushLargeImage(registry.address);
@@ -57,7 +57,7 @@ export async function measure(rounds = 5): Promise<Measurement[]> {
     });
     const skopeo = skopeoTo(image, out('skopeo.tar'));
     const packer = 'absent' in systemProgram('pigz') ? 'gzip' : 'pigz';
-    const note = `${layerCount} layers of ${layerSize >> 20} MiB of /usr, ${(compressed / 2 ** 20).toFixed(0)} MiB as the registry has them (Debian's, on this machine)`;
+    const note = `${layerCount} layers of ${layerSize >> 20} MiB of /usr, ${(compressed / 2 ** 20).toFixed(0)} MiB as the registry (${registry.name}, on this machine) has them`;
     const measured = async (name: string, contestants: [Contestant, ...Contestant[]]): Promise<Measurement> => {
       const { times, sizes } = await takeTurns(contestants, rounds);
       const [own, ...peers] = contestants;

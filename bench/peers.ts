@@ -1,4 +1,5 @@
-// Programs that others measure against: those of peers.json, as `go install` puts them into .cache/bin, and those of the system.
+// Programs that splitbuild is measured against, and the registry that all are measured with: those of peers.json, as `go install` puts them
+// into .cache/bin, and those of the system.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

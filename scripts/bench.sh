@@ -30,6 +30,18 @@ start_buildkit() {
   return 1
 }
 
+# start_bench_registry PORT: what bench/registry.ts starts, and $BENCH_REGISTRY and $BENCH_REGISTRY_NAME say.
+start_bench_registry() {
+  local name=$work/registry.name
+  setsid node bench/registry.ts "$work/registry" "$1" > "$name" 2> "$name.log" &
+  pids+=($!)
+  until [ -s "$name" ]; do
+    kill -0 "${pids[-1]}" 2> /dev/null || { tail -n 5 "$name.log" >&2; exit 3; }
+    sleep 0.1
+  done
+  export BENCH_REGISTRY=127.0.0.1:$1 BENCH_REGISTRY_NAME=$(cat "$name")
+}
+
 port=5731
 selected=$(node bench/main.ts --list "$@")
 if grep -qvxE 'plan|emit|memory|start' <<< "$selected"; then bash scripts/peers.sh; fi
@@ -46,8 +58,8 @@ if grep -qxE 'family|family-others|native|unchanged' <<< "$selected"; then
     pin "${pids[-1]}" 0
     start_engine two 10.213.74
     pin "${pids[-1]}" "$last"
-    start_registry "$port"
-    export BENCH_ENGINES="unix://$work/one/docker.sock unix://$work/two/docker.sock" BENCH_REGISTRY=127.0.0.1:$port BENCH_BUSYBOX=$work/busybox
+    start_bench_registry "$port"
+    export BENCH_ENGINES="unix://$work/one/docker.sock unix://$work/two/docker.sock" BENCH_BUSYBOX=$work/busybox
     if [ -x .cache/bin/buildkitd ] && start_buildkit kit-one 0 && start_buildkit kit-two "$last"; then
       export BENCH_BUILDKITS="unix://$work/kit-one/buildkitd.sock unix://$work/kit-two/buildkitd.sock"
     fi

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs the programs that the benchmark compares with, as a person would: Debian's packages with apt, the others where Go is, at the
-# versions of bench/peers.json, into .cache/bin. One that can't be had is said, and the benchmark says so in its place.
+# Installs the programs that the benchmark compares with, and the registry that it has them work with, as a person would: Debian's packages
+# with apt, the others where Go is, at the versions of bench/peers.json, into .cache/bin. One that can't be had is said, and the benchmark
+# says so in its place.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin

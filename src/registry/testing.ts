@@ -150,7 +150,7 @@ export function hasProgram(name: string, ask = '--version'): boolean {
   return spawnSync(name, [ask]).status === 0;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createTcpServer();
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const address = server.address();
