@@ -1,9 +1,11 @@
 // Which builder takes which platform.
+
 import { expect, test } from 'vitest';
 import { systemClock } from '../clock.ts';
 import { createDockerEngine } from '../engine/docker.ts';
 import { type Platform, parsePlatform } from '../image/platform.ts';
 import type { Builder, Fleet } from './fleet.ts';
+import type { SlotOffer } from './health.ts';
 import { usualHealth } from './health.ts';
 import { createScheduler } from './scheduler.ts';
 
@@ -33,6 +35,8 @@ function scheduler(builders: Builder[]): Fleet['acquire'] {
     open: async () => ({ ok: true as const, value: { builder, close: async () => undefined } }),
     opened: { builder, close: async () => undefined },
     running: 0,
+    taken: 0,
+    offers: new Set<SlotOffer>(),
     onLost: new Set<() => void>(),
   }));
   return createScheduler(members, { health: usualHealth, clock: systemClock, settle: 0, onHealth: () => undefined })

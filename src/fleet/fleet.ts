@@ -4,6 +4,7 @@ import type { BuilderConfig } from '../config/config.ts';
 import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
+import type { Next } from '../plan/handover.ts';
 import { type HealthOptions, type Member, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
 import { candidates, noBuilder } from './placement.ts';
@@ -31,6 +32,8 @@ export interface Lease {
   emulated: boolean;
   /** Aborted when the builder stops answering while it is lent; the reason is the Failure. */
   lost: AbortSignal;
+  /** What needs the slot is done: whom `to` says yes to may have it before the builder is released. */
+  offerSlot(to: (next: Next) => boolean): void;
   /** `suspect`: what failed may be the builder's fault, so it is probed before it gets more work. */
   release(suspect?: boolean): Promise<void>;
 }
@@ -102,7 +105,14 @@ export async function assembleFleet(
   const first = await Promise.all(sources.map(({ open }) => open(signal)));
   const members = sources.map((source, index): Member => {
     const opened = first[index];
-    return { ...source, opened: opened?.ok ? opened.value : undefined, running: 0, onLost: new Set() };
+    return {
+      ...source,
+      opened: opened?.ok ? opened.value : undefined,
+      running: 0,
+      taken: 0,
+      offers: new Set(),
+      onLost: new Set(),
+    };
   });
   const builders = members.flatMap(({ opened }) => opened?.builder ?? []);
   const failures = first.flatMap((one, index) =>

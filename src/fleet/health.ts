@@ -1,6 +1,7 @@
 // Whether a builder is well: asked while it has work, and while it is sick until it answers again.
 import { type Clock, within } from '../clock.ts';
 import { type Failure, fail, type Result } from '../failure.ts';
+import type { Next } from '../plan/handover.ts';
 import type { Builder } from './fleet.ts';
 import type { OpenBuilder } from './open-builder.ts';
 
@@ -20,6 +21,13 @@ export const usualHealth: HealthOptions = { interval: 5_000, patience: 10_000, m
 /** How a builder is opened; a sick one is opened anew, as its connection died with it. */
 export type Open = (signal: AbortSignal) => Promise<Result<OpenBuilder>>;
 
+/** The slot of a task that needs it no more, though it is not done. */
+export interface SlotOffer {
+  /** Who may have it before the task is done. */
+  to(next: Next): boolean;
+  take(): void;
+}
+
 /** A builder of the fleet through its ups and downs. */
 export interface Member {
   name: string;
@@ -29,6 +37,9 @@ export interface Member {
   opened: OpenBuilder | undefined;
   /** Tasks that it has. */
   running: number;
+  /** Of its slots, taken by them: a task that only pushes any more may have given its own away. */
+  taken: number;
+  offers: Set<SlotOffer>;
   /** Called for each task that it has when it is found sick. */
   onLost: Set<(failure: Failure) => void>;
 }

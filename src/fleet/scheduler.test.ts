@@ -16,6 +16,10 @@ interface Asked extends Wishes {
   at?: number;
   /** How long it keeps its slot, ms. */
   takes?: number;
+  /** Of this time, how long it needs the slot; then it offers it. */
+  needs?: number;
+  /** Least priority of those that it offers the slot to. */
+  offersTo?: number;
   platform?: Platform;
   signal?: AbortSignal;
 }
@@ -37,12 +41,14 @@ function rig(...builders: { name: string; slots: number; native?: Platform[] }[]
   const log: string[] = [];
   return {
     ...{ clock, scheduler, log },
-    async ask({ name, at = 0, takes = 10, platform = amd64, signal = never, ...wishes }) {
+    async ask({ name, at = 0, takes = 10, needs = takes, offersTo = 0, platform = amd64, signal = never, ...wishes }) {
       await clock.sleep(at, never);
       const lease = await scheduler.acquire(platform, 'native', signal, wishes);
       log.push(`${clock.now()} ${lease.ok ? lease.value.builder.name : lease.failure.kind} ${name}`);
       if (!lease.ok) return;
-      await clock.sleep(takes, never);
+      await clock.sleep(needs, never);
+      lease.value.offerSlot(({ priority }) => priority >= offersTo);
+      await clock.sleep(takes - needs, never);
       await lease.value.release();
     },
   };
@@ -160,4 +166,23 @@ test('ten thousand waiters are no trouble: the next is not looked for among all 
   expect(await begun(hosts, all)).toHaveLength(10_000);
   // One second on a machine that has nothing else to do; looked for among all, it would be minutes.
   expect(performance.now() - started).toBeLessThan(10_000);
+});
+
+test('a task that needs its slot no more lets the next go on beside it', async () => {
+  const all = ['a', 'b', 'c'].map((name) => ({ name, takes: 15, needs: 10 }));
+  expect(await begun(rig({ name: 'one', slots: 1 }), all)).toEqual(['0 one a', '10 one b', '20 one c']);
+});
+
+test('only those have an offered slot whom it is offered to; the others wait for the task’s end', async () => {
+  const all = [
+    { name: 'a', priority: 9, takes: 15, needs: 10, offersTo: 5 },
+    { name: 'low', priority: 1 },
+    { name: 'high', priority: 5, at: 12 },
+  ];
+  expect(await begun(rig({ name: 'one', slots: 1 }), all)).toEqual(['0 one a', '12 one high', '22 one low']);
+});
+
+test('what is built faster than it is pushed waits: a builder has at most as many pushes beside its builds as slots', async () => {
+  const all = ['a', 'b', 'c', 'd'].map((name) => ({ name, takes: 100, needs: 10 }));
+  expect(await begun(rig({ name: 'one', slots: 1 }), all)).toEqual(['0 one a', '10 one b', '100 one c', '110 one d']);
 });

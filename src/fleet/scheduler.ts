@@ -1,12 +1,13 @@
-// Which builder takes which task, and when. A free slot never stands idle while a task waits that it could take: it goes to the task with
+// Which builder takes which task, and when. A task whose build is done offers its slot to others while it pushes. A free slot never stands idle while a task waits that it could take: it goes to the task with
 // the longest chain of work behind it, on the builder that is expected to be done with it first. That is list scheduling, which on m
 // equal slots takes at most 2 - 1/m times as long as any schedule could (Graham 1966, 1969), and far less with this order. As a run
 // has finitely many tasks and tries each finitely often, none waits forever behind more urgent ones.
 import type { Clock } from '../clock.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
+import type { Next } from '../plan/handover.ts';
 import type { Builder, Lease, Mode, Wishes } from './fleet.ts';
-import { type HealthOptions, type Member, type Watch, watchHealth } from './health.ts';
+import { type HealthOptions, type Member, type SlotOffer, type Watch, watchHealth } from './health.ts';
 import { allSick, candidates, noBuilder, openOf } from './placement.ts';
 import { createWaiting, type Waiter } from './waiting.ts';
 
@@ -81,7 +82,11 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
     const able = spotsFor(waiter);
     const others = wishes.avoid === undefined ? able : able.filter(({ builder }) => builder.name !== wishes.avoid);
     const all = others.length > 0 ? others : able;
-    return { all, free: all.filter(({ member, builder }) => member.running < builder.slots) };
+    return { all, free: all.filter((spot) => hasSlot(spot, waiter)) };
+  }
+
+  function hasSlot({ member, builder, emulated }: Spot, { wishes }: Waiter): boolean {
+    return member.taken < builder.slots || offerTo(member, asNext(wishes, builder, emulated)) !== undefined;
   }
 
   /** Waiters to whom a free slot has their layers go before those who are but a little more urgent. */
@@ -94,7 +99,7 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
 
   function choose(waiter: Waiter): Spot | undefined {
     const { prefer, expected } = waiter.wishes;
-    const load = ({ member, builder }: Spot): number => member.running / builder.slots;
+    const load = ({ member, builder }: Spot): number => member.taken / builder.slots;
     const costs = (spot: Spot): number =>
       (expected?.(spot.builder.name, spot.emulated) ?? 0) +
       (prefer === undefined || spot.builder.name === prefer ? 0 : worthOfLayers(waiter, spot));
@@ -109,23 +114,46 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
     return best?.spot;
   }
 
-  function lend({ member, builder, emulated }: Spot): Lease {
+  function lend({ member, builder, emulated }: Spot, { wishes }: Waiter): Lease {
+    if (member.taken >= builder.slots) offerTo(member, asNext(wishes, builder, emulated))?.take();
     member.running += 1;
+    member.taken += 1;
     watch.watch(member);
     const lost = new AbortController();
     const onLost = (failure: Failure): void => lost.abort(failure);
     member.onLost.add(onLost);
     let held = true;
+    let inSlot = true;
+    const leaveSlot = (): void => {
+      if (inSlot) member.taken -= 1;
+      inSlot = false;
+    };
+    let offer: SlotOffer | undefined;
     return {
       builder,
       emulated,
       lost: lost.signal,
+      offerSlot(to) {
+        if (!held || offer) return;
+        const made: SlotOffer = {
+          to,
+          take() {
+            member.offers.delete(made);
+            leaveSlot();
+          },
+        };
+        offer = made;
+        member.offers.add(made);
+        if (waiting.size > 0) serveAfter(settle);
+      },
       async release(suspect = false) {
         if (!held) return;
         held = false;
         member.onLost.delete(onLost);
         if (suspect && !lost.signal.aborted) await watch.suspect(member);
         member.running -= 1;
+        if (offer) member.offers.delete(offer);
+        leaveSlot();
         if (waiting.size > 0) serveAfter(settle);
       },
     };
@@ -144,7 +172,7 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
       const waiter = waiting.next(bonusOf);
       const spot = waiter && choose(waiter);
       if (!waiter || !spot) return;
-      waiter.end(ok(lend(spot)));
+      waiter.end(ok(lend(spot, waiter)));
     }
   }
 
@@ -215,6 +243,17 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
       await Promise.all([watch.close(), serving]);
     },
   };
+}
+
+/** The offer of a slot that one may have. Where as many as the builder has slots push already, there is none: what is built faster than it is pushed waits. */
+function offerTo({ offers, running, taken, opened }: Member, next: Next): SlotOffer | undefined {
+  if (running - taken >= (opened?.builder.slots ?? 0)) return undefined;
+  for (const offer of offers) if (offer.to(next)) return offer;
+  return undefined;
+}
+
+function asNext({ priority = 0, expected }: Wishes, { name }: Builder, emulated: boolean): Next {
+  return { priority, expected: expected?.(name, emulated) ?? 0 };
 }
 
 function worthOfLayers({ wishes: { expected } }: Waiter, { builder, emulated }: Spot): number {

@@ -33,7 +33,15 @@ export function createVirtualScheduler(builders: VirtualBuilder[], clock: Clock)
     };
     const opened = { builder, close: async () => undefined };
     return {
-      ...{ name: shape.name, endpoint: 'simulated', opened, running: 0, onLost: new Set() },
+      ...{
+        name: shape.name,
+        endpoint: 'simulated',
+        opened,
+        running: 0,
+        taken: 0,
+        offers: new Set(),
+        onLost: new Set(),
+      },
       open: async () => ok(opened),
     };
   });

@@ -9,6 +9,8 @@ import type { Plan, Task } from './plan.ts';
 export interface Past {
   /** Task id to ms, from the newest run that has it. */
   durations: Readonly<Record<string, number>>;
+  /** By build: the part of its time that went by after it was built, in pushing and reading back; 0 to 1. */
+  pushShares?: Readonly<Record<string, number>>;
   /** Of builds and tests; oldest first. */
   samples: Sample[];
 }
@@ -34,6 +36,8 @@ export interface Estimate {
   basis(task: string): Basis;
   /** On a builder, or on the coordinator where that has it; ms. */
   expected(task: string, builder?: string, emulated?: boolean): number;
+  /** What of it goes by once a build is built; ms. */
+  pushing(task: string, builder?: string, emulated?: boolean): number;
   /** From the beginning of the task to the end of the run, if nothing had to wait for a builder; ms. */
   remaining(task: string): number;
   speed(builder: string): number;
@@ -72,6 +76,8 @@ export function estimate(plan: Plan, past: Past, builders: BuilderShape[]): Esti
     base: (task) => bases.get(task)?.ms ?? 0,
     basis: (task) => bases.get(task)?.basis ?? 'default',
     expected,
+    pushing: (task, builder, emulated) =>
+      Math.round(expected(task, builder, emulated) * (past.pushShares?.[task] ?? 0)),
     remaining: (task) => remaining.get(task) ?? 0,
     speed,
   };

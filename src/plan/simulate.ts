@@ -5,6 +5,7 @@ import type { Platform } from '../image/platform.ts';
 import { builderOfParents } from './affinity.ts';
 import { type CriticalPath, criticalPath } from './critical-path.ts';
 import type { Estimate } from './estimate.ts';
+import type { Handover, Next } from './handover.ts';
 import type { Plan, Task } from './plan.ts';
 
 /** A scheduler, as far as is needed of it: the fleet's own. */
@@ -13,7 +14,14 @@ export type Acquire = (
   mode: 'native' | 'emulated',
   signal: AbortSignal,
   wishes: { priority: number; prefer?: string; expected(builder: string, emulated: boolean): number },
-) => Promise<Result<{ builder: { name: string }; emulated: boolean; release(): Promise<void> }>>;
+) => Promise<
+  Result<{
+    builder: { name: string };
+    emulated: boolean;
+    offerSlot(to: (next: Next) => boolean): void;
+    release(): Promise<void>;
+  }>
+>;
 
 export interface Step {
   task: string;
@@ -25,6 +33,8 @@ export interface Step {
   /** Ms since the beginning. */
   start: number;
   end: number;
+  /** When another may have its slot: where it is built, and pushes. */
+  slotEnd: number;
   /** Ms between its last need's end and its start. */
   waitedMs: number;
 }
@@ -40,13 +50,14 @@ export interface Schedule {
 export interface SimulatedWorld {
   clock: Clock;
   acquire: Acquire;
+  handover: Handover;
 }
 
 /** Fails where no builder can take a task. Needs that the plan has not are taken as met. */
 export async function simulate(
   plan: Plan,
-  estimate: Pick<Estimate, 'expected' | 'remaining'>,
-  { clock, acquire }: SimulatedWorld,
+  estimate: Pick<Estimate, 'expected' | 'pushing' | 'remaining'>,
+  { clock, acquire, handover }: SimulatedWorld,
 ): Promise<Result<Schedule>> {
   const begun = clock.now();
   const stop = new AbortController();
@@ -59,10 +70,17 @@ export async function simulate(
   for (const task of plan.tasks) for (const need of task.needs) followers.get(need)?.push(task);
   let failure: Failure | undefined;
 
-  async function spend(step: Omit<Step, 'start' | 'end'>, ms: number): Promise<void> {
+  async function spend(
+    step: Omit<Step, 'start' | 'end' | 'slotEnd'>,
+    ms: number,
+    pushing = 0,
+    built?: () => void,
+  ): Promise<void> {
     const start = clock.now() - begun;
-    steps.push({ ...step, start, end: start + ms });
-    await clock.sleep(ms, stop.signal);
+    steps.push({ ...step, start, end: start + ms, slotEnd: start + ms - pushing });
+    await clock.sleep(ms - pushing, stop.signal);
+    built?.();
+    if (pushing > 0) await clock.sleep(pushing, stop.signal);
   }
 
   async function carryOut(task: Task): Promise<boolean> {
@@ -82,17 +100,21 @@ export async function simulate(
       stop.abort();
       return false;
     }
-    const { builder, emulated, release } = lease.value;
+    const { builder, emulated, offerSlot, release } = lease.value;
     const taken = slots.get(builder.name) ?? [];
     slots.set(builder.name, taken);
     const free = taken.indexOf(false);
     const slot = free < 0 ? taken.length : free;
     taken[slot] = true;
     const where = { task: task.id, builder: builder.name, slot, emulated, waitedMs: clock.now() - ready };
-    await spend(where, estimate.expected(task.id, builder.name, emulated));
-    taken[slot] = false;
+    const took = estimate.expected(task.id, builder.name, emulated);
+    await spend(where, took, estimate.pushing(task.id, builder.name, emulated), () => {
+      taken[slot] = false;
+      offerSlot(handover.mayFollow(task));
+    });
     madeOn.set(task.id, builder.name);
     await release();
+    handover.ended(task);
     return true;
   }
 

@@ -27,7 +27,7 @@ export function useOfBuilders(
   const byBuilder = Map.groupBy(steps, ({ builder }) => builder);
   return builders.map(({ name, slots }) => {
     const own = byBuilder.get(name) ?? [];
-    const busyMs = own.reduce((sum, { start, end }) => sum + end - start, 0);
+    const busyMs = own.reduce((sum, { start, slotEnd }) => sum + slotEnd - start, 0);
     return { name, slots, tasks: own.length, busyMs, utilisation: wallMs > 0 ? busyMs / (slots * wallMs) : 0 };
   });
 }

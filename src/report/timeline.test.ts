@@ -8,14 +8,14 @@ const base = [buildTask('base', amd64), buildTask('base', arm64)];
 const plan = planOf([...base, buildTask('app', amd64, ['base']), publishTask('base', base)]);
 const tasks = new Map(plan.tasks.map((task) => [task.id, task]));
 const step = (task: string, builder: string, slot: number, start: number, end: number): Step => ({
-  ...{ task, builder, slot, start, end, emulated: false, waitedMs: 0 },
+  ...{ task, builder, slot, start, end, slotEnd: end, emulated: false, waitedMs: 0 },
 });
 const schedule: Schedule = {
   steps: [
     step('build base linux/amd64', 'intel', 0, 0, 60_000),
     step('build base linux/arm64', 'intel', 1, 0, 30_000),
     step('build app linux/amd64', 'intel', 0, 60_000, 120_000),
-    { task: 'publish base', emulated: false, start: 60_000, end: 62_000, waitedMs: 0 },
+    { task: 'publish base', emulated: false, start: 60_000, end: 62_000, slotEnd: 62_000, waitedMs: 0 },
   ],
   wallMs: 120_000,
   critical: { path: ['build base linux/amd64', 'build app linux/amd64'], durationMs: 120_000 },

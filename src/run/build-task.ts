@@ -8,6 +8,7 @@ import { lostBuilder } from '../fleet/health.ts';
 import { secretsIn } from '../image/history.ts';
 import type { Digest } from '../image/oci.ts';
 import { archSuffix, formatPlatform } from '../image/platform.ts';
+import type { Next } from '../plan/handover.ts';
 import { buildId } from '../plan/make-plan.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import { secretValue } from '../secret.ts';
@@ -22,8 +23,8 @@ export interface Built extends StagedImage {
   /** Where it lies: under a tag of a run, or under its key. */
   stagedTag: string;
   key: Digest;
-  /** The engine that built it in this run, its name for it, and the builder's. */
-  local?: { engine: Engine; reference: string; builder: string };
+  /** The engine that built it in this run, its name for it, the builder's, and when it was built and not pushed yet. */
+  local?: { engine: Engine; reference: string; builder: string; builtAt: number };
 }
 
 export interface PreparedBuild {
@@ -100,10 +101,14 @@ export function neededBuilds({ needs, platform }: Pick<BuildTask, 'needs' | 'pla
 /** Of a context, that are kept by name to say later which has changed. */
 const mostFiles = 20_000;
 
-/** Builds, pushes under a name of the run's own, and reads back from the registry what was pushed. */
+/**
+ * Builds, pushes under a name of the run's own, and reads back from the registry what was pushed. `offered`: who may have the slot
+ * once it is built.
+ */
 export async function runBuild(
   prepared: PreparedBuild,
   lease: Lease,
+  offered: (next: Next) => boolean,
   run: RunContext,
   signal: AbortSignal,
 ): Promise<Result<Built>> {
@@ -114,6 +119,7 @@ export async function runBuild(
   const stagedTag = stagedTagOf(task, run.id);
   const name = `${builder.registryAddress}/${task.repository}:${stagedTag}`;
   const onLine = (line: string): void => run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
+  let builtAt = 0;
   const made = await onBuilder(lease, run.clock, signal, async (both) => {
     const built = await builder.engine.build(
       {
@@ -131,7 +137,11 @@ export async function runBuild(
       onLine,
       both,
     );
-    return built.ok ? builder.engine.push(name, { plainHttp: run.plainHttp }, onLine, both) : built;
+    if (!built.ok) return built;
+    builtAt = run.clock.now();
+    // The next build goes on beside the push and the reading back.
+    lease.offerSlot(offered);
+    return builder.engine.push(name, { plainHttp: run.plainHttp }, onLine, both);
   });
   if (!made.ok) return made;
   const child = await readNewlyStaged(task, stagedTag, run, signal);
@@ -140,7 +150,7 @@ export async function runBuild(
     ...child.value,
     stagedTag,
     key: prepared.key,
-    local: { engine: builder.engine, reference: name, builder: builder.name },
+    local: { engine: builder.engine, reference: name, builder: builder.name, builtAt },
   });
 }
 

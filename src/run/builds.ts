@@ -4,6 +4,7 @@ import { type Failure, fail, isAbsent, ok, type Result } from '../failure.ts';
 import type { Lease, Wishes } from '../fleet/fleet.ts';
 import { builderOfParents } from '../plan/affinity.ts';
 import { estimate } from '../plan/estimate.ts';
+import { createHandover } from '../plan/handover.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
 import { isTransient, mayPass, tried } from './attempts.ts';
 import { keyTag } from './build-key.ts';
@@ -30,6 +31,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
   /** External images that somebody was told of. */
   const told = new Set<string>();
   const estimated = estimate(plan, history, run.fleet.builders);
+  const { mayFollow, ended } = createHandover(plan, estimated, run.fleet.builders);
   const repositories = new Map(plan.tasks.map((task) => [task.id, task.repository]));
   const nameOn = (engine: Engine, reference: string): void => {
     names.set(engine, [...(names.get(engine) ?? []), reference]);
@@ -161,7 +163,7 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
         const done =
           pushed.ok && pushed.value
             ? ok(pushed.value)
-            : await runBuild(prepared, lease, anew ? { ...run, noCache: true } : run, signal);
+            : await runBuild(prepared, lease, mayFollow(task), anew ? { ...run, noCache: true } : run, signal);
         const kept = done.ok ? await writeKey(prepared, done.value) : ok(undefined);
         return kept.ok ? done : kept;
       },
@@ -171,7 +173,8 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     built.set(task.id, value);
     if (value.local) nameOn(value.local.engine, value.local.reference);
     await run.keepParts?.(task, { key, parts: prepared.parts, image: value });
-    return finish(task, begun, { digest: value.child.descriptor.digest, stagedTag: value.stagedTag, key });
+    const pushMs = value.local ? run.clock.now() - value.local.builtAt : 0;
+    return finish(task, begun, { digest: value.child.descriptor.digest, stagedTag: value.stagedTag, key, pushMs });
   }
 
   async function test(task: TestTask): Promise<Result<void>> {
@@ -239,9 +242,18 @@ export function createBuilds({ plan, run, history, signal, options, finish, reje
     );
   }
 
+  /** What is left to do shrinks, whatever became of it. */
+  const counted =
+    <T extends BuildTask | TestTask>(work: (task: T) => Promise<Result<void>>) =>
+    async (task: T): Promise<Result<void>> => {
+      const result = await work(task);
+      ended(task);
+      return result;
+    };
+
   return {
-    build,
-    test,
+    build: counted(build),
+    test: counted(test),
     built: (task) => built.get(task),
     stagedTags: () =>
       [...built].flatMap(([id, { stagedTag, key }]) =>

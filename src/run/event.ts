@@ -50,6 +50,8 @@ export type Event = {
       type: 'task-finished';
       task: string;
       durationMs: number;
+      /** Of it, what went by once a build was built: pushing, and reading back. */
+      pushMs?: number;
       digest?: Digest;
       /** Tag under which a build's result lies until it is published. */
       stagedTag?: string;

@@ -35,6 +35,8 @@ export interface Made {
   digest?: string;
   stagedTag?: string;
   key?: string;
+  /** Of a build's time, what went by once it was built. */
+  pushMs?: number;
 }
 
 /** Runs a whole plan. A failed task stops only what depends on it; the outcome tells whether all was done. */

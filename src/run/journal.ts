@@ -74,6 +74,8 @@ export interface OpenPublication {
 export interface History {
   /** Task id to ms, from the newest run that has it. */
   durations: Record<string, number>;
+  /** Build id to the part of its time that its push took, 0 to 1, from the newest run that has it. */
+  pushShares: Record<string, number>;
   /** Of every run: how long builds and tests took, and where; oldest first. */
   samples: Sample[];
   /** By name, as the newest run that had it found it. */
@@ -90,6 +92,7 @@ export interface History {
 export function replayHistory(journals: Iterable<string>, family: string): History {
   const history: History = {
     durations: {},
+    pushShares: {},
     samples: [],
     builders: new Map(),
     unfinished: new Map(),
@@ -132,7 +135,10 @@ function replay(event: Event, { run, builds }: { run: string; builds: boolean },
     case 'task-finished':
     case 'task-reused': {
       const { task, key, stagedTag, digest } = event;
-      if (event.type === 'task-finished') history.durations[task] = event.durationMs;
+      if (event.type === 'task-finished') {
+        history.durations[task] = event.durationMs;
+        history.pushShares[task] = Math.min(1, (event.pushMs ?? 0) / Math.max(1, event.durationMs));
+      }
       if (key === undefined || stagedTag === undefined || digest === undefined) return;
       const { builder } = history.unfinished.get(task) ?? {};
       history.unfinished.set(task, { key, stagedTag, digest, ...(builder ? { builder } : {}) });
