@@ -1,6 +1,7 @@
 // Joins images of one platform each into a multi-platform index, as plain data: nothing is fetched here.
 import { sha256 } from './digest.ts';
-import { type Descriptor, type Digest, mediaTypes } from './oci.ts';
+import { mediaTypes } from './media-types.ts';
+import type { Descriptor, Digest } from './oci.ts';
 
 /** The image of one platform, as it lies in the repository. */
 export interface Child {

@@ -1,6 +1,8 @@
 // The nouns of the OCI image-spec and of Docker's schema 2 that every other part speaks in, checked where they come in.
 import { z } from 'zod';
 
+export { isIndexType, mediaTypes } from './media-types.ts';
+
 /** `sha256:` and 64 lower-case hex digits (image-spec, descriptor.md#digests; sha512 is accepted on reading). */
 export const digestSchema = z.string().regex(/^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/, 'not a digest');
 export type Digest = string;
@@ -45,23 +47,3 @@ export const indexSchema = z.looseObject({
   annotations: z.record(z.string(), z.string()).optional(),
 });
 export type Index = z.infer<typeof indexSchema>;
-
-/** The part of an image's config that splitbuild reads. */
-export const imageConfigSchema = z.looseObject({
-  os: z.string(),
-  architecture: z.string(),
-  variant: z.string().optional(),
-});
-export type ImageConfig = z.infer<typeof imageConfigSchema>;
-
-export const mediaTypes = {
-  ociIndex: 'application/vnd.oci.image.index.v1+json',
-  ociManifest: 'application/vnd.oci.image.manifest.v1+json',
-  ociConfig: 'application/vnd.oci.image.config.v1+json',
-  dockerList: 'application/vnd.docker.distribution.manifest.list.v2+json',
-  dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
-} as const;
-
-export function isIndexType(mediaType: string): boolean {
-  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerList;
-}

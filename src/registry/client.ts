@@ -2,16 +2,17 @@
 // the digest it was asked for.
 import type { Readable } from 'node:stream';
 import { type Clock, systemClock } from '../clock.ts';
-import { fail, isAbsent, ok, type Result } from '../failure.ts';
-import { type Descriptor, type Digest, digestSchema, mediaTypes } from '../image/oci.ts';
+import { isAbsent, ok, type Result } from '../failure.ts';
+import { type Descriptor, type Digest, digestSchema } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
 import type { Repository, StoredManifest } from '../image/store.ts';
 import { isIndex } from '../image/store.ts';
 import { type CertificateStore, storedCertificates } from './certs.ts';
 import { type CredentialStore, storedCredentials } from './credentials.ts';
-import { digestOf } from './digest.ts';
+import { corrupt, digestOf, manifestDigest } from './digest.ts';
 import { downloadBlob } from './download.ts';
 import { parseManifest } from './manifest.ts';
+import { acceptManifests, blobPath, manifestPath } from './paths.ts';
 import { listAllReferrers, referrersTag } from './referrers.ts';
 import { listAllTags } from './tags.ts';
 import { createTransport, type Exchange, headerOf, type Patience } from './transport.ts';
@@ -87,10 +88,6 @@ export interface RegistryClientOptions {
 const manifestLimit = 8 << 20;
 const smallBlobLimit = 8 << 20;
 
-const accept = [mediaTypes.ociIndex, mediaTypes.dockerList, mediaTypes.ociManifest, mediaTypes.dockerManifest].join(
-  ', ',
-);
-
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
   const transport = createTransport({
     credentials: options.credentials ?? storedCredentials(),
@@ -108,23 +105,26 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
 
   const getManifest: RegistryClient['getManifest'] = async (reference, signal) => {
     const answer = await transport.exchange(
-      { ...on(reference, 'pull'), method: 'GET', target: manifestPath(reference), headers: { accept }, expect: [200] },
+      {
+        ...on(reference, 'pull'),
+        method: 'GET',
+        target: manifestPath(reference),
+        headers: { accept: acceptManifests },
+        expect: [200],
+      },
       manifestLimit,
       signal,
     );
     if (!answer.ok) return answer;
     const { bytes } = answer.value;
     const given = headerOf(answer.value, 'docker-content-digest');
-    const wanted = reference.digest ?? given;
-    const digest = digestOf(bytes, wanted);
-    if (wanted !== undefined && digest !== wanted) return corrupt(formatReference(reference), wanted, digest);
-    if (given !== undefined && given !== digest && digestOf(bytes, given) !== given) {
-      return corrupt(formatReference(reference), given, digest);
-    }
-    const parsed = parseManifest(bytes, headerOf(answer.value, 'content-type'), formatReference(reference));
+    const where = formatReference(reference);
+    const digest = manifestDigest(bytes, reference.digest, given, where);
+    if (!digest.ok) return digest;
+    const parsed = parseManifest(bytes, headerOf(answer.value, 'content-type'), where);
     if (!parsed.ok) return parsed;
     const { mediaType, content } = parsed.value;
-    return ok({ descriptor: { mediaType, digest, size: bytes.length }, bytes, content });
+    return ok({ descriptor: { mediaType, digest: digest.value, size: bytes.length }, bytes, content });
   };
 
   return {
@@ -135,7 +135,7 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
           ...on(reference, 'pull'),
           method: 'HEAD',
           target: manifestPath(reference),
-          headers: { accept },
+          headers: { accept: acceptManifests },
           expect: [200, 404, 405, 501],
         },
         manifestLimit,
@@ -283,21 +283,4 @@ function on(
     where: formatReference(reference),
     scopes: [`repository:${reference.repository}:${actions}`],
   };
-}
-
-function manifestPath(reference: Reference): string {
-  return `/v2/${reference.repository}/manifests/${reference.digest ?? reference.tag ?? 'latest'}`;
-}
-
-function blobPath(repository: Repository, digest: Digest): string {
-  return `/v2/${repository.repository}/blobs/${digest}`;
-}
-
-function corrupt(where: string, wanted: Digest, got: Digest): Result<never> {
-  return fail({
-    kind: 'verification',
-    message: `the content has digest ${got}, not ${wanted}`,
-    where,
-    help: 'the registry, or a proxy before it, gave or took other bytes than it says',
-  });
 }
