@@ -19,6 +19,7 @@ import { gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
 import { openParts } from '../run/keys-parts.ts';
 import { findReusable } from '../run/keys-survey.ts';
+import { lookAtPublished } from '../run/published.ts';
 import { secretValue } from '../secret.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 import { type OpenRegistry, openRegistry, runId } from './open-registry.ts';
@@ -92,7 +93,10 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
     const history = await readHistory(journals, plan.family);
     const audit = auditor({ ...registry.value, client }, createAuditCache(resolve(options.state, 'audit')));
     const world = { registry: client, registryAddress: registry.value.address, clock: systemClock, readInputs, audit };
-    const there = builds && !noCache ? await findReusable(plan, { ...world, parts }, history, signal) : undefined;
+    // Tags that an earlier run left in the middle are put right first. What a shared run takes lies under its own tags.
+    const looks = builds && options.publish && !noCache && options.runId === undefined && history.open.length === 0;
+    const look = looks ? lookAtPublished(plan, world, (task) => parts.read(task) !== undefined, signal) : undefined;
+    const there = builds && !noCache ? await findReusable(plan, { ...world, parts, look }, history, signal) : undefined;
     const needed = there?.needed ?? (builds ? plan.tasks : []);
     const wanted = needed.flatMap((task) =>
       task.kind === 'publish' ? [] : [{ platform: task.platform, mode: task.mode }],
@@ -142,6 +146,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           env: process.env,
           noCache,
           ...(there ? { found: there.found } : {}),
+          ...(look ? { look } : {}),
           keepParts: parts.keep,
           audit,
           runGate: gateRunner(config.folder, process.env),

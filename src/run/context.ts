@@ -11,6 +11,7 @@ import type { Built } from './build-task.ts';
 import type { Emit } from './event.ts';
 import type { RunGate } from './gate.ts';
 import type { KeptParts } from './keys-parts.ts';
+import type { Look } from './published.ts';
 
 export interface AuditedImage {
   /** Of the image in the config. */
@@ -44,6 +45,8 @@ export interface RunContext {
   noCache?: boolean;
   /** What was found under their keys before the run began, by task. */
   found?: ReadonlyMap<string, Built>;
+  /** What the tags pointed at before the run began. */
+  look?: Pick<Look, 'planned' | 'tags'>;
   /** Keeps what a build was made of, so that a later plan can say what has changed. */
   keepParts?(task: BuildTask, kept: KeptParts): Promise<void>;
   /** Looks for binaries of another machine in the layers of one platform's image; what is found, as lines for people. */

@@ -9,6 +9,7 @@ import type { RunContext } from './context.ts';
 import type { History } from './journal.ts';
 import { findByKey } from './keys.ts';
 import type { PartsStore } from './keys-parts.ts';
+import type { Look } from './published.ts';
 import { isSuspect } from './suspect.ts';
 import { wasTested } from './test-task.ts';
 
@@ -97,8 +98,11 @@ export async function findReusable(
     readInputs,
     audit,
     parts,
+    look,
   }: Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs' | 'audit'> & {
     parts: Pick<PartsStore, 'read'>;
+    /** What is published; where it is what this machine has noted under the same key, that is there. */
+    look?: Pick<Look, 'pointsAt' | 'childOf'> | undefined;
   },
   history: Pick<History, 'refused'>,
   signal: AbortSignal,
@@ -109,7 +113,11 @@ export async function findReusable(
     readInputs,
     async findBuild(task, key) {
       const kept = parts.read(task);
-      const image = await findByKey(task, key, world, signal, kept?.key === key ? kept.image : undefined);
+      const known = kept?.key === key ? kept.image : undefined;
+      const isThere = known && (await look?.pointsAt(task, known.child.descriptor.digest));
+      const image = isThere
+        ? ok(known)
+        : await findByKey(task, key, world, signal, { known, published: await look?.childOf(task) });
       if (!image.ok || !image.value) return image.ok ? ok(undefined) : image;
       const suspect = await isSuspect(task, key, image.value.child, plan, history, { audit }, signal);
       if (!suspect.ok || suspect.value) return suspect.ok ? ok(undefined) : suspect;

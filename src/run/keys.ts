@@ -1,8 +1,10 @@
 // Keys in the registry: beside each image, a tag that is named after what the image was made of. Whoever would build the same finds it there.
 import { isAbsent, ok, type Result } from '../failure.ts';
+import { attestedDigest } from '../image/attestation.ts';
 import type { Child } from '../image/join.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { readPlatformImage } from '../image/read.ts';
+import { isIndex, type StoredManifest } from '../image/store.ts';
 import type { BuildTask, TestTask } from '../plan/plan.ts';
 import { keyTag } from './build-key.ts';
 import type { RunContext } from './context.ts';
@@ -16,16 +18,22 @@ export interface StagedImage {
 type World = Pick<RunContext, 'registry' | 'registryAddress' | 'emit' | 'clock'>;
 type Place = Pick<BuildTask, 'repository' | 'platform'>;
 
-/** The image of a platform under a tag; what lies there is asked for once. */
+/**
+ * The image of a platform under a tag; what lies there is asked for once. `published`: an image that is known to be there and of the
+ * platform; where the tag has the same, its config needs no reading.
+ */
 export async function readStaged(
   { repository, platform }: Place,
   tag: string,
   { registry, registryAddress }: Pick<World, 'registry' | 'registryAddress'>,
   signal: AbortSignal,
+  published?: Child,
 ): Promise<Result<StagedImage>> {
   const reference = { registry: registryAddress, repository, tag };
   const top = await registry.getManifest(reference, signal);
   if (!top.ok) return top;
+  const same = published && alike(top.value, published);
+  if (same) return ok({ child: same, top: targetOf(top.value) });
   const store = {
     ...registry,
     getManifest: (asked: typeof reference & { digest?: Digest }, asking: AbortSignal) =>
@@ -33,27 +41,40 @@ export async function readStaged(
   };
   const child = await readPlatformImage(store, reference, platform, signal);
   if (!child.ok) return child;
-  const { mediaType, digest, size } = top.value.descriptor;
-  return ok({ child: child.value, top: { mediaType, digest, size } });
+  return ok({ child: child.value, top: targetOf(top.value) });
+}
+
+function targetOf({ descriptor: { mediaType, digest, size } }: StoredManifest): StagedImage['top'] {
+  return { mediaType, digest, size };
+}
+
+/** The published image with the attestations that lie here, where it is the only one here. */
+function alike(top: StoredManifest, { descriptor }: Child): Child | undefined {
+  if (!isIndex(top)) return top.descriptor.digest === descriptor.digest ? { descriptor, attestations: [] } : undefined;
+  const { manifests } = top.content;
+  const images = manifests.filter((entry) => attestedDigest(entry) === undefined);
+  if (images.length !== 1 || images[0]?.digest !== descriptor.digest) return undefined;
+  return { descriptor, attestations: manifests.filter((entry) => attestedDigest(entry) === descriptor.digest) };
 }
 
 /**
  * What was built for a key, by whomever. What lies there and is not of the platform, or not whole, is as good as nothing, and is told.
  * `known`: what this machine saw there when it last looked; where the registry has the same still, it needs no second look.
+ * `published`: as readStaged has it.
  */
 export async function findByKey(
   task: BuildTask,
   key: Digest,
   run: World,
   signal: AbortSignal,
-  known?: StagedImage,
+  { known, published }: { known?: StagedImage | undefined; published?: Child | undefined } = {},
 ): Promise<Result<StagedImage | undefined>> {
   if (known) {
     const reference = { registry: run.registryAddress, repository: task.repository, tag: keyTag(key) };
     const now = await run.registry.headManifest(reference, signal);
     if (!now.ok || now.value?.digest === known.top.digest) return now.ok ? ok(known) : now;
   }
-  const found = await readStaged(task, keyTag(key), run, signal);
+  const found = await readStaged(task, keyTag(key), run, signal, published);
   if (found.ok) return found;
   if (isAbsent(found.failure)) return ok(undefined);
   if (found.failure.kind !== 'verification') return found;

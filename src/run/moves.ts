@@ -9,7 +9,7 @@ export type World = Pick<RunContext, 'id' | 'registry' | 'registryAddress' | 'em
 
 export const nameOf = ({ repository, tag }: { repository: string; tag: string }): string => `${repository}:${tag}`;
 
-export function at({ registryAddress }: World, repository: string, tag: string): Reference {
+export function at({ registryAddress }: Pick<World, 'registryAddress'>, repository: string, tag: string): Reference {
   return { registry: registryAddress, repository, tag };
 }
 

@@ -1,7 +1,6 @@
 // Publishing in a run: images are staged as they get ready; the tags of each, or of the whole family at once, move when all that must be
 // is in order.
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { type Child, composeIndex } from '../image/join.ts';
 import type { PublishTask, Task } from '../plan/plan.ts';
 import { tried } from './attempts.ts';
 import type { Builds } from './builds.ts';
@@ -14,8 +13,9 @@ import {
   type Staged,
   stageImage,
 } from './publish-task.ts';
+import { publishedDigest, tagsOf } from './published.ts';
 import { openInRecords, recover } from './recovery.ts';
-import { publishUnit, type Snapshot, takeSnapshot } from './transaction.ts';
+import { lookAtTags, publishUnit, readRecords, type Snapshot, takeSnapshot } from './transaction.ts';
 
 export interface Publishing {
   /** Makes an image ready, and with `publish: image` moves its tags. Builds of `failed` have their last good image carried forward. */
@@ -38,25 +38,49 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
   /** Begun with the run, beside the builds: what it finds is what the run goes by. */
   const looked = options.publish ? lookAround() : undefined;
 
+  /** Images whose records are in the snapshot. */
+  const read = new Set<string>();
+
   /** Ends what earlier runs left in the middle, and notes what every tag points at. */
   async function lookAround(): Promise<Result<Snapshot>> {
-    const targets = publishes.map((task) => ({
-      repository: task.repository,
-      tags: task.tags,
-      archTags: task.builds.flatMap((build) => build.archTags),
-    }));
-    const tell = (failure: Failure): void => {
-      const why = 'message' in failure ? failure.message : failure.kind;
-      run.emit({ type: 'warning', message: `the tags can't be read: ${why}`, time: run.clock.now() });
-    };
     const own = await tried(() => endAll(history.open), tell, run.clock, signal);
     if (!own.ok) return own;
-    const snapshot = await tried(() => takeSnapshot(targets, run, signal), tell, run.clock, signal);
-    if (!snapshot.ok) return snapshot;
-    const others = openInRecords(snapshot.value, plan.publish, history.open);
-    if (others.length === 0) return snapshot;
+    const early = history.open.length === 0 ? await run.look?.tags : undefined;
+    const planned = early?.ok && run.look ? run.look.planned : run.clock.now();
+    const tags = early?.ok
+      ? early
+      : await tried(() => lookAtTags(publishes.map(tagsOf), run, signal), tell, run.clock, signal);
+    if (!tags.ok) return tags;
+    const snapshot: Snapshot = { planned, tags: tags.value, records: new Map() };
+    // Where all tags of an image are where this run wants them, nobody has left them in the middle.
+    const isSettled = (task: PublishTask): boolean =>
+      publishedDigest(task, tags.value, (id) => run.found?.get(id)?.child) !== undefined;
+    const unsettled = publishes.filter((task) => !isSettled(task));
+    if (unsettled.length === 0) return ok(snapshot);
+    // What moved as one is seen as one.
+    const recorded = await readRecordsOf(plan.publish === 'family' ? publishes : unsettled, snapshot);
+    if (!recorded.ok) return recorded;
+    const others = openInRecords(snapshot, plan.publish, history.open);
+    if (others.length === 0) return ok(snapshot);
     const ended = await tried(() => endAll(others), tell, run.clock, signal);
-    return ended.ok ? tried(() => takeSnapshot(targets, run, signal), tell, run.clock, signal) : ended;
+    if (!ended.ok) return ended;
+    const again = await tried(() => takeSnapshot(publishes.map(tagsOf), run, signal), tell, run.clock, signal);
+    if (again.ok) for (const { id } of publishes) read.add(id);
+    return again;
+  }
+
+  function tell(failure: Failure): void {
+    const why = 'message' in failure ? failure.message : failure.kind;
+    run.emit({ type: 'warning', message: `the tags can't be read: ${why}`, time: run.clock.now() });
+  }
+
+  async function readRecordsOf(tasks: PublishTask[], { records }: Snapshot): Promise<Result<void>> {
+    const unread = tasks.filter(({ id }) => !read.has(id));
+    const found = await tried(() => readRecords(unread, run, signal), tell, run.clock, signal);
+    if (!found.ok) return found;
+    for (const [name, record] of found.value) records.set(name, record);
+    for (const { id } of unread) read.add(id);
+    return ok(undefined);
   }
 
   async function endAll(open: typeof history.open): Promise<Result<void>> {
@@ -82,20 +106,10 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     return ok(platforms);
   }
 
-  /** The digest of an image whose tags all point at what they would get: nothing is to be staged, looked through or moved. */
   async function alreadyPublished(task: PublishTask, failed: ReadonlySet<string>): Promise<string | undefined> {
     const snapshot = await looked;
     if (!snapshot?.ok || failed.size > 0) return undefined;
-    const { tags } = snapshot.value;
-    const isAt = (tag: string, digest: string): boolean => tags.get(`${task.repository}:${tag}`)?.digest === digest;
-    const children: Child[] = [];
-    for (const { task: id, archTags } of task.builds) {
-      const { child } = builds.built(id) ?? {};
-      if (!child || !archTags.every((tag) => isAt(tag, child.descriptor.digest))) return undefined;
-      children.push(child);
-    }
-    const { digest } = composeIndex(children);
-    return task.tags.every((tag) => isAt(tag, digest)) ? digest : undefined;
+    return publishedDigest(task, snapshot.value.tags, (id) => builds.built(id)?.child);
   }
 
   async function makeReady(task: PublishTask, failed: ReadonlySet<string>): Promise<Result<Staged>> {
@@ -116,10 +130,13 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     return passed.ok ? staged : passed;
   }
 
-  async function move(unit: string, staged: Staged[]): Promise<Result<void>> {
+  async function move(unit: string, images: { task: PublishTask; staged: Staged }[]): Promise<Result<void>> {
     const snapshot = await looked;
     if (!snapshot?.ok) return snapshot ?? ok(undefined);
-    const groups = staged.flatMap((one) => one.groups);
+    const tasks = images.map(({ task }) => task);
+    const recorded = await readRecordsOf(tasks, snapshot.value);
+    if (!recorded.ok) return recorded;
+    const groups = images.flatMap(({ staged }) => staged.groups);
     return publishUnit(unit, groups, snapshot.value, run, signal);
   }
 
@@ -136,7 +153,7 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
         run.emit({ type: 'task-started', task: task.id, attempt, time: run.clock.now() });
         const staged = await makeReady(task, failed);
         if (!staged.ok || plan.publish === 'family') return staged;
-        const moved = await move(task.image, [staged.value]);
+        const moved = await move(task.image, [{ task, staged: staged.value }]);
         return moved.ok ? staged : moved;
       };
       const done = await tried(work, told, run.clock, signal);
@@ -167,11 +184,7 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
       }
       const begun = run.clock.now();
       const moved = await tried(
-        () =>
-          move(
-            'family',
-            all.map(({ staged }) => staged),
-          ),
+        () => move('family', all),
         (failure, retry) => reject(first.task, begun, failure, retry),
         run.clock,
         signal,

@@ -35,14 +35,14 @@ export async function runTest(
   return ok(reference);
 }
 
-/** Leaves word of the passed test in the registry: the image lies under the test's key as well. */
+/** Leaves word of the passed test in the registry: the image lies under the test's key as well. It is known to be there, an index of it may be gone. */
 export async function markTested(
   task: TestTask,
   made: Built,
   run: RunContext,
   signal: AbortSignal,
 ): Promise<Result<void>> {
-  return keepUnder(task, keyTag(testKey(task, made.child.descriptor.digest)), made.top, run, signal);
+  return keepUnder(task, keyTag(testKey(task, made.child.descriptor.digest)), made.child.descriptor, run, signal);
 }
 
 /** Whether anybody has left word that it passed. */

@@ -21,36 +21,65 @@ export interface MoveGroup {
   moves: Omit<Move, 'from' | 'repository'>[];
 }
 
-/** What tags pointed at when the run planned, by `repository:tag`; and the newest publication that each is known to come from. */
+/** What tags point at, by `repository:tag`. */
+export type Tags = Map<string, Move['to'] | undefined>;
+
+/** What tags pointed at when the run planned; and, by `repository:tag`, the newest publication that each is known to come from. */
 export interface Snapshot {
   planned: number;
-  tags: Map<string, Move['to'] | undefined>;
+  tags: Tags;
   records: Map<string, Publication>;
 }
 
+/** The tags of an image. */
+export interface TagsOf {
+  repository: string;
+  tags: string[];
+  archTags: string[];
+}
+
 /** Looks at every tag, and at its record. */
-export async function takeSnapshot(
-  groups: { repository: string; tags: string[]; archTags: string[] }[],
-  world: World,
+export async function takeSnapshot(images: TagsOf[], world: World, signal: AbortSignal): Promise<Result<Snapshot>> {
+  const planned = world.clock.now();
+  const [tags, records] = await Promise.all([lookAtTags(images, world, signal), readRecords(images, world, signal)]);
+  if (!tags.ok) return tags;
+  return records.ok ? ok({ planned, tags: tags.value, records: records.value }) : records;
+}
+
+export async function lookAtTags(
+  images: TagsOf[],
+  world: Pick<World, 'registry' | 'registryAddress'>,
   signal: AbortSignal,
-): Promise<Result<Snapshot>> {
-  const snapshot: Snapshot = { planned: world.clock.now(), tags: new Map(), records: new Map() };
-  const looks = groups.flatMap(({ repository, tags, archTags }) => [
-    ...[...tags, ...archTags].map(async (tag): Promise<Result<void>> => {
-      const found = await world.registry.headManifest(at(world, repository, tag), signal);
-      if (!found.ok) return found;
-      snapshot.tags.set(nameOf({ repository, tag }), found.value);
+): Promise<Result<Tags>> {
+  const found: Tags = new Map();
+  const looks = images.flatMap(({ repository, tags, archTags }) =>
+    [...tags, ...archTags].map(async (tag): Promise<Result<void>> => {
+      const there = await world.registry.headManifest(at(world, repository, tag), signal);
+      if (!there.ok) return there;
+      found.set(nameOf({ repository, tag }), there.value);
       return ok(undefined);
     }),
-    ...tags.map(async (tag): Promise<Result<void>> => {
+  );
+  const failed = (await Promise.all(looks)).find((result) => !result.ok);
+  return failed && !failed.ok ? failed : ok(found);
+}
+
+export async function readRecords(
+  images: Omit<TagsOf, 'archTags'>[],
+  world: Pick<World, 'registry' | 'registryAddress'>,
+  signal: AbortSignal,
+): Promise<Result<Snapshot['records']>> {
+  const found: Snapshot['records'] = new Map();
+  const looks = images.flatMap(({ repository, tags }) =>
+    tags.map(async (tag): Promise<Result<void>> => {
       const record = await readRecord(repository, tag, world, signal);
       if (!record.ok) return record;
-      if (record.value) snapshot.records.set(nameOf({ repository, tag }), record.value);
+      if (record.value) found.set(nameOf({ repository, tag }), record.value);
       return ok(undefined);
     }),
-  ]);
+  );
   const failed = (await Promise.all(looks)).find((result) => !result.ok);
-  return failed && !failed.ok ? failed : ok(snapshot);
+  return failed && !failed.ok ? failed : ok(found);
 }
 
 export async function readRecord(

@@ -8,7 +8,7 @@ import type { BuildTask, Plan } from '../plan/plan.ts';
 import { type KeyParts, keyTag } from './build-key.ts';
 import type { RunContext } from './context.ts';
 import { findByKey } from './keys.ts';
-import type { KeptParts, PartsStore } from './keys-parts.ts';
+import type { PartsStore } from './keys-parts.ts';
 import { type Standing, survey } from './keys-survey.ts';
 import { wasTested } from './test-task.ts';
 
@@ -50,12 +50,12 @@ export async function explainBuilds(
   const reasons = new Map<string, BuildReason>();
   for (const task of plan.tasks) {
     const standing = standings.value.get(task.id);
-    if (task.kind === 'build' && standing) reasons.set(task.id, reasonOf(task, standing, parts.read(task), plan));
+    if (task.kind === 'build' && standing) reasons.set(task.id, reasonOf(task, standing, parts, plan));
   }
   return ok(reasons);
 }
 
-function reasonOf(task: BuildTask, standing: Standing, last: KeptParts | undefined, plan: Plan): BuildReason {
+function reasonOf(task: BuildTask, standing: Standing, parts: WhyWorld['parts'], plan: Plan): BuildReason {
   if (standing.state === 'follows')
     return { state: 'build', why: [`because its parent ${nameOf(standing.because, plan)} will be built`] };
   const { prepared } = standing;
@@ -65,6 +65,7 @@ function reasonOf(task: BuildTask, standing: Standing, last: KeptParts | undefin
     ({ reference, why }) => `${reference} can't be pinned to a digest, so that it is built in every run (${why})`,
   );
   if (unpinned.length > 0 || !prepared) return { state: 'build', ...key, why: unpinned };
+  const last = parts.read(task);
   if (!last)
     return {
       state: 'build',
