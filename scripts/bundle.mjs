@@ -96,6 +96,7 @@ await build({
   banner: { js: '#!/usr/bin/env node' },
   // In a build of its own, so that what both need is in both: a file that needn't be opened.
   plugins: [
+    builtins,
     {
       name: 'main',
       setup: ({ onResolve }) => onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: './main.js', external: true })),

@@ -2,12 +2,12 @@
 // needed for the plain case is loaded when it is.
 import { existsSync } from 'node:fs';
 import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
-import { type Joined, joinImages } from '../image/join-images.ts';
-import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
-import { parseReference, type Reference } from '../image/reference.ts';
+import { joinImages } from '../image/join-images.ts';
+import type { Reference } from '../image/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { createClient } from './client.ts';
 import { interruptSignal } from './interrupt.ts';
+import { type JoinRequest, readPlatforms, readRequest, tell, usage } from './join-request.ts';
 
 export interface JoinOptions {
   config: string;
@@ -17,25 +17,15 @@ export interface JoinOptions {
   json?: true | undefined;
 }
 
-interface Request {
-  /** As it was written. */
-  name: string;
-  target: Reference;
-  sources: Reference[];
-}
-
 /** Images that are being joined at a time; their requests take turns (registry/rate.ts). */
 const atATime = 32;
 
 /** `images`: TAG SRC…, or none with --from. */
 export async function join(images: string[], options: JoinOptions): Promise<number> {
   const signal = interruptSignal();
-  const wanted: Platform[] = [];
-  for (const text of options.platform) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return failed(platform.failure);
-    wanted.push(platform.value);
-  }
+  const platforms = readPlatforms(options.platform);
+  if (!platforms.ok) return failed(platforms.failure);
+  const wanted = platforms.value;
   const requests = await readRequests(images, options.from);
   if (!requests.ok) return failed(requests.failure);
   const client = await clientFor(options, requests.value);
@@ -66,18 +56,7 @@ export async function join(images: string[], options: JoinOptions): Promise<numb
   return worst;
 }
 
-function tell({ name }: Request, { digest, mediaType, platforms }: Joined, json: boolean): void {
-  if (json) {
-    const each = platforms.map(({ platform, ...rest }) => ({ platform: formatPlatform(platform), ...rest }));
-    process.stdout.write(`${JSON.stringify({ image: name, digest, mediaType, platforms: each })}\n`);
-  } else {
-    process.stdout.write(
-      `${name}  ${digest}  ${platforms.map(({ platform }) => formatPlatform(platform)).join(', ')}\n`,
-    );
-  }
-}
-
-async function readRequests(images: string[], from: string | undefined): Promise<Result<Request[]>> {
+async function readRequests(images: string[], from: string | undefined): Promise<Result<JoinRequest[]>> {
   if (from !== undefined && images.length > 0) return usage('both --from and images are given');
   if (from === undefined) {
     const request = readRequest(images);
@@ -85,7 +64,7 @@ async function readRequests(images: string[], from: string | undefined): Promise
   }
   const text = await readList(from);
   if (!text.ok) return text;
-  const requests: Request[] = [];
+  const requests: JoinRequest[] = [];
   for (const [at, line] of text.value.split('\n').entries()) {
     const words = line.trim().split(/\s+/);
     if (words[0] === '' || words[0]?.startsWith('#')) continue;
@@ -110,31 +89,8 @@ async function readList(from: string): Promise<Result<string>> {
   return readText(from, { message: `there is no list at ${from}`, help: 'a line each: TAG SRC…' });
 }
 
-function readRequest([name = '', ...sources]: string[]): Result<Request> {
-  if (sources.length === 0) return usage('a tag and the images to join are wanted');
-  const references: Reference[] = [];
-  for (const text of [name, ...sources]) {
-    const parsed = parseReference(text);
-    if (!parsed.ok) return parsed;
-    const { tag, digest } = parsed.value;
-    references.push({ ...parsed.value, ...(tag || digest ? {} : { tag: 'latest' }) });
-  }
-  const [target, ...rest] = references;
-  if (!target || target.digest !== undefined)
-    return usage(`${name} is no tag: what is joined gets a digest of its own`);
-  return ok({ name, target, sources: rest });
-}
-
-function usage(message: string): Result<never> {
-  return fail({
-    kind: 'usage',
-    message,
-    help: 'splitbuild join reg.example/app:1 reg.example/app:1-amd64 reg.example/app:1-arm64',
-  });
-}
-
 /** How registries are reached: by the flag, and by the config where there is one. */
-async function clientFor(options: JoinOptions, requests: Request[]): Promise<Result<RegistryClient>> {
+async function clientFor(options: JoinOptions, requests: JoinRequest[]): Promise<Result<RegistryClient>> {
   const config = existsSync(options.config)
     ? await (await import('./load.ts')).loadConfig({ config: options.config, set: [] })
     : undefined;

@@ -12,7 +12,7 @@ if (major < 22 || (major === 22 && minor < 12)) {
   process.exitCode = 2;
 } else if (argv.length === 3 && (argv[2] === '--version' || argv[2] === '-V')) {
   process.stdout.write(`${packageJson.version}\n`);
-} else {
+} else if (argv[2] !== 'join' || !(await (await import('./quick-join.ts')).quickJoin(argv.slice(3)))) {
   module.enableCompileCache?.();
   await import('./main.ts');
 }

@@ -10,7 +10,7 @@ import { formatReference, type Reference } from './reference.ts';
 import { type ImageStore, isIndex, isManifest, type StoredManifest } from './store.ts';
 
 /** Where the images lie, and their index is put. The registry client is one. */
-export interface JoinStore extends ImageStore {
+export interface JoinStore extends Pick<ImageStore, 'getManifest' | 'readBlob'> {
   headManifest(reference: Reference, signal: AbortSignal): Promise<Result<Descriptor | undefined>>;
   /** `confirmed`: the answer named the digest of what was put. */
   putManifest(
@@ -73,7 +73,7 @@ export async function joinImages(
   return ok({ digest, mediaType, platforms });
 }
 
-async function readChild(store: ImageStore, source: Reference, signal: AbortSignal): Promise<Result<Child>> {
+async function readChild(store: JoinStore, source: Reference, signal: AbortSignal): Promise<Result<Child>> {
   const top = await store.getManifest(source, signal);
   if (!top.ok) return top;
   if (!isIndex(top.value)) return childOf(store, source, top.value, [], signal);
@@ -93,7 +93,7 @@ async function readChild(store: ImageStore, source: Reference, signal: AbortSign
 }
 
 async function childOf(
-  store: ImageStore,
+  store: JoinStore,
   source: Reference,
   image: StoredManifest,
   attestations: Descriptor[],
@@ -121,7 +121,8 @@ function mismatch(children: Child[], sources: Reference[], wanted: Platform[]): 
   return wanted.length > 0 && more.length > 0 ? `${more.map(formatPlatform).join(', ')} was not asked for` : undefined;
 }
 
-function isBeside(source: Reference, target: Reference): boolean {
+/** Whether what an index names by digest is there: both are of one repository. */
+export function isBeside(source: Reference, target: Reference): boolean {
   return source.registry === target.registry && source.repository === target.repository;
 }
 

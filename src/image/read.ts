@@ -71,7 +71,7 @@ async function childOf(
 
 /** The platform that an image's own config declares, normalised (image-spec, config.md#properties). */
 export async function configPlatform(
-  store: ImageStore,
+  store: Pick<ImageStore, 'readBlob'>,
   repository: Reference,
   manifest: Manifest,
   signal: AbortSignal,
