@@ -10,6 +10,8 @@ export interface StreamedContent {
   size: number;
   /** False where they are compressed already, so that compressing them again is wasted. */
   deflates: boolean;
+  /** Its chunks are nobody else's: they may be released when they have been written. */
+  passing?: boolean;
   open(signal: AbortSignal): Promise<Result<Readable>>;
 }
 

@@ -1,6 +1,7 @@
 // Compression on all processors: a content in blocks that don't depend on each other.
 import { availableParallelism } from 'node:os';
 import type { Encoding } from './encoding.ts';
+import { release } from './release.ts';
 
 /** Blocks compressed side by side, on the threads that Node keeps for zlib; given out in order. */
 export async function* compressed(chunks: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncGenerator<Uint8Array> {
@@ -8,7 +9,7 @@ export async function* compressed(chunks: AsyncIterable<Uint8Array>, encoding: E
   // More than there are processors: one that takes longer doesn't keep the others waiting.
   const most = 2 * availableParallelism() + 4;
   for await (const block of blocksOf(chunks, encoding.blockSize ?? 1 << 20)) {
-    const done = encoding.compress(block);
+    const done = encoding.compress(block).finally(() => release(block));
     done.catch(() => undefined);
     flying.push(done);
     const first = flying.length > most ? flying.shift() : undefined;

@@ -15,10 +15,13 @@ import { formatReference, type Reference } from '../image/reference.ts';
 import { streamFailure } from '../image/store.ts';
 import { hashFor } from '../registry/digest.ts';
 import type { Unpack } from './docker-archive.ts';
+import { createGatherer, gathered } from './gather.ts';
 
 export interface UnpackedLayer {
   /** Bytes. */
   size: number;
+  /** Its chunks are read from a file for the one who asks. */
+  passing: true;
   open(signal: AbortSignal): Promise<Result<Readable>>;
 }
 
@@ -31,8 +34,6 @@ export function compressionOf(mediaType: string): Compression {
 }
 
 const layersAtATime = 3;
-/** Bytes gathered for one write. */
-const gathered = 1 << 20;
 
 /** Unpacks into `folder`, which the caller makes and removes. */
 export function createUnpack(store: ImageSource, folder: string): Unpack {
@@ -48,7 +49,7 @@ export function createUnpack(store: ImageSource, folder: string): Unpack {
         stream.once('close', () => void rm(file, { force: true }).catch(() => undefined));
         return ok(stream);
       };
-      return ok({ size: size.value, open });
+      return ok({ size: size.value, passing: true, open });
     }, signal);
 }
 
@@ -78,29 +79,21 @@ async function unpackLayer(
   try {
     const handle = await open(file, 'w');
     const save = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-      let parts: Buffer[] = [];
-      let pending = 0;
-      let writing: Promise<unknown> = Promise.resolve();
-      const flush = async (): Promise<void> => {
-        await writing;
-        writing = handle.writev(parts).catch((error: unknown) => Promise.reject(error));
-        writing.catch(() => undefined);
-        parts = [];
-        pending = 0;
-      };
-      for await (const chunk of chunks) {
-        size += chunk.length;
-        if (size > layerLimits.bytes) {
-          tooMuch = true;
-          return;
+      const gatherer = createGatherer(handle);
+      try {
+        for await (const chunk of chunks) {
+          size += chunk.length;
+          if (size > layerLimits.bytes) {
+            tooMuch = true;
+            return;
+          }
+          hash.update(chunk);
+          await gatherer.put([chunk], compression === 'none' ? [] : [chunk]);
         }
-        hash.update(chunk);
-        parts.push(chunk);
-        pending += chunk.length;
-        if (pending >= gathered) await flush();
+        await gatherer.end();
+      } finally {
+        await gatherer.settle();
       }
-      if (pending > 0) await flush();
-      await writing;
     };
     try {
       // Larger chunks than Node's 16 KiB cost a third less time.

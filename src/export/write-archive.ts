@@ -18,13 +18,13 @@ import {
 import { compressed } from './blocks.ts';
 import { combineCrc32 } from './crc.ts';
 import type { Encoding } from './encoding.ts';
+import { createGatherer, writeAll } from './gather.ts';
+import { release } from './release.ts';
 
 export type Sink = { kind: 'file'; handle: FileHandle; file: string } | { kind: 'stream'; stream: Writable };
 
 /** Contents on their way at a time. */
 const width = 4;
-/** Bytes gathered for one write to a file. */
-const gathered = 1 << 20;
 /** Bytes that a content which comes later may be ahead. */
 const ahead = 8 << 20;
 
@@ -109,56 +109,18 @@ async function writeSegment(
   signal: AbortSignal,
 ): Promise<number> {
   const frame = encoding.store(sizeOf(segment));
-  let position = start;
+  const gatherer = createGatherer(handle, start);
   let crc = 0;
-  let parts: Uint8Array[] = [];
-  let size = 0;
-  // One write is under way while the bytes for the next one come.
-  let writing: Promise<void> = Promise.resolve();
-  const flush = async (): Promise<void> => {
-    await writing;
-    writing = writeAll(handle, parts, position);
-    // Looked at when it is awaited; here only so that it is never nobody's.
-    writing.catch(() => undefined);
-    position += size;
-    parts = [];
-    size = 0;
-  };
   try {
     for await (const chunk of chunksOf(segment, signal)) {
       if (encoding.needsCrc) crc = crc32(chunk, crc);
-      for (const part of frame(chunk)) {
-        parts.push(part);
-        size += part.length;
-      }
-      if (size >= gathered) await flush();
+      await gatherer.put(frame(chunk));
     }
-    await flush();
+    await gatherer.end();
   } finally {
-    await writing;
+    await gatherer.settle();
   }
   return crc;
-}
-
-async function writeAll(handle: FileHandle, parts: Uint8Array[], start: number): Promise<void> {
-  let position = start;
-  let rest = parts.filter(({ length }) => length > 0);
-  // Within what the system takes at once (IOV_MAX).
-  while (rest.length > 0) {
-    const batch = rest.slice(0, 1000);
-    const { bytesWritten } = await handle.writev(batch, position);
-    position += bytesWritten;
-    rest = [...after(batch, bytesWritten), ...rest.slice(batch.length)];
-  }
-}
-
-function after(parts: Uint8Array[], written: number): Uint8Array[] {
-  let missing = written;
-  return parts.flatMap((part) => {
-    const skipped = Math.min(part.length, missing);
-    missing -= skipped;
-    return skipped === part.length ? [] : [part.subarray(skipped)];
-  });
 }
 
 async function writeInOrder(
@@ -168,28 +130,42 @@ async function writeInOrder(
   signal: AbortSignal,
 ): Promise<number> {
   const opened = openAhead(files, signal);
+  const gatherer = sink.kind === 'file' ? createGatherer(sink.handle) : undefined;
   let written = 0;
-  const put = async (parts: Uint8Array[]): Promise<void> => {
-    if (sink.kind === 'file') await writeAll(sink.handle, parts, written);
-    else for (const part of parts) await push(sink.stream, part);
+  const put = async (parts: Uint8Array[], spent: Uint8Array[] = []): Promise<void> => {
     for (const part of parts) written += part.length;
+    if (gatherer) await gatherer.put(parts, spent);
+    else if (sink.kind === 'stream') for (const part of parts) await push(sink.stream, part);
   };
   let crc = 0;
   let size = 0;
-  await put([encoding.begin]);
-  for await (const segment of segmentsLater(files)) {
-    const chunks = counted((await opened(segment)) ?? chunksOf(segment, signal), (chunk) => {
-      if (encoding.needsCrc) crc = crc32(chunk, crc);
-      size += chunk.length;
-    });
-    if (deflates(segment, encoding)) {
-      for await (const part of compressed(chunks, encoding)) await put([part]);
-    } else {
-      const frame = encoding.store(sizeOf(segment));
-      for await (const chunk of chunks) await put(frame(chunk));
+  try {
+    await put([encoding.begin]);
+    for await (const segment of segmentsLater(files)) {
+      const deflated = deflates(segment, encoding);
+      const passing = !(segment instanceof Uint8Array) && segment.passing === true;
+      const chunks = counted((await opened(segment)) ?? chunksOf(segment, signal), {
+        see: (chunk) => {
+          if (encoding.needsCrc) crc = crc32(chunk, crc);
+          size += chunk.length;
+        },
+        // Compression takes a copy.
+        seen: (chunk) => {
+          if (passing && deflated) release(chunk);
+        },
+      });
+      if (deflated) {
+        for await (const part of compressed(chunks, encoding)) await put([part], [part]);
+      } else {
+        const frame = encoding.store(sizeOf(segment));
+        for await (const chunk of chunks) await put(frame(chunk), passing ? [chunk] : []);
+      }
     }
+    await put([encoding.end(crc, size)]);
+    await gatherer?.end();
+  } finally {
+    await gatherer?.settle();
   }
-  await put([encoding.end(crc, size)]);
   return written;
 }
 
@@ -240,13 +216,15 @@ async function* chunksOf(segment: Segment, signal: AbortSignal): AsyncGenerator<
   yield* opened.value;
 }
 
+/** `see` is told of a chunk before it is given out, `seen` once it has been worked on. */
 async function* counted(
   chunks: AsyncIterable<Uint8Array>,
-  see: (chunk: Uint8Array) => void,
+  { see, seen }: Record<'see' | 'seen', (chunk: Uint8Array) => void>,
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of chunks) {
     see(chunk);
     yield chunk;
+    seen(chunk);
   }
 }
 
