@@ -129,6 +129,9 @@ export async function execute(
 
   const tasks = plan.tasks.filter((task) => options.publish || task.kind !== 'publish');
   for (const task of tasks) results.set(task.id, start(task));
+  const builtAll = Promise.all(tasks.map(({ id, kind }) => (kind === 'publish' ? undefined : results.get(id))));
+  // Beside the last publications, which need no engine.
+  const dropped = builtAll.then(() => builds.dropNames());
   const staged = await Promise.all(results.values());
   const published = await publishing.finished();
   const done = !signal.aborted && staged.every(({ ok }) => ok) && published;
@@ -143,7 +146,7 @@ export async function execute(
     criticalPath: longest.path,
     time: clock.now(),
   });
-  await builds.dropNames();
+  await dropped;
   if (done && options.publish) await publishing.dropStagedTags();
   return outcome;
 }
