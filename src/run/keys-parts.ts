@@ -48,39 +48,42 @@ export function openParts(folder: string): PartsStore {
   const fileOf = ({ image, platform }: BuildTask): string =>
     join(folder, `${encodeURIComponent(image)}-${formatPlatform(platform).replaceAll('/', '-')}.json`);
 
-  /** Key and digest of what was last read or kept, by file: it is not written again. */
-  const known = new Map<string, string>();
-  const nameOf = ({ key, image }: Pick<KeptParts, 'key' | 'image'>): string => `${key} ${image.top.digest}`;
+  /** What was last read or kept, by file: it is not read again, nor written where it is the same. */
+  const known = new Map<string, KeptParts | undefined>();
+  const nameOf = ({ key, image }: KeptParts): string => `${key} ${image.top.digest}`;
 
   function read(task: BuildTask): KeptParts | undefined {
     const file = fileOf(task);
-    try {
-      // Small files, and many: for these a blocking read is the quicker one.
-      const { key, parts, image } = keptSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-      const { files, ...rest } = parts;
-      const kept = { key, image, parts: files ? { ...rest, files } : rest };
-      known.set(file, nameOf(kept));
-      return kept;
-    } catch {
-      return undefined;
-    }
+    if (!known.has(file)) known.set(file, readKept(file));
+    return known.get(file);
   }
 
   return {
     read,
     async keep(task, { key, parts, image: { child, top } }) {
       const file = fileOf(task);
-      const name = nameOf({ key, image: { child, top } });
-      if (!known.has(file)) read(task);
-      if (known.get(file) === name) return;
+      const kept: KeptParts = { key, parts, image: { child, top } };
+      const before = read(task);
+      if (before && nameOf(before) === nameOf(kept)) return;
       try {
         await mkdir(folder, { recursive: true });
-        await writeFile(`${file}.new`, JSON.stringify({ version: 1, key, parts, image: { child, top } }));
+        await writeFile(`${file}.new`, JSON.stringify({ version: 1, ...kept }));
         await rename(`${file}.new`, file);
-        known.set(file, name);
+        known.set(file, kept);
       } catch {
         // The journal is what must be written; a full disk is found there.
       }
     },
   };
+}
+
+function readKept(file: string): KeptParts | undefined {
+  try {
+    // Small files, and many: for these a blocking read is the quicker one.
+    const { key, parts, image } = keptSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    const { files, ...rest } = parts;
+    return { key, image, parts: files ? { ...rest, files } : rest };
+  } catch {
+    return undefined;
+  }
 }
