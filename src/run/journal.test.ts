@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Plan, PublishTask } from '../plan/plan.ts';
 import type { Event } from './event.ts';
-import { openJournal, readHistory } from './journal.ts';
+import { type History, openJournal, readHistory } from './journal.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const publish: PublishTask = {
@@ -53,6 +53,19 @@ test('a run that was done leaves its durations only', async () => {
   const history = await readHistory(folder, 'shop');
   expect(history.unfinished.size).toBe(0);
   expect(history.durations).toEqual({ 'build base linux/amd64': 1200 });
+});
+
+test('what was reused is gone on with after a run that was not done, and not after one that was', async () => {
+  const reused = { type: 'task-reused' as const, task: 'build base linux/amd64', time: 1 };
+  const end = { type: 'run-finished' as const, run: 'r', wallMs: 1, criticalPathMs: 1, criticalPath: [], time: 2 };
+  const made = { digest, stagedTag: 'r1-amd64', key: 'k' };
+  const left = (outcome: 'done' | 'failed'): Promise<History> => {
+    const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+    write(folder, '1', [started, { ...reused, ...made }, { ...end, outcome }]);
+    return readHistory(folder, 'shop');
+  };
+  expect((await left('failed')).unfinished.get('build base linux/amd64')).toEqual(made);
+  expect((await left('done')).unfinished.size).toBe(0);
 });
 
 test('the journal of another family is passed over', async () => {

@@ -100,7 +100,7 @@ export function replayHistory(journals: Iterable<string>, family: string): Histo
     open: [],
   };
   for (const text of journals) {
-    const events = parseJournal(text);
+    const events = parseJournal(text, endedWell(text) ? outOfDate : withoutMeaning);
     const started = events.find((event) => event.type === 'run-started');
     if (started?.type !== 'run-started' || started.plan.family !== family) continue;
     const builds = started.plan.tasks.length > 0;
@@ -165,10 +165,21 @@ function replay(event: Event, { run, builds }: { run: string; builds: boolean },
   }
 }
 
-export function parseJournal(text: string): Event[] {
+/** Beginnings of lines that tell a later run nothing: most of a journal, which needn't be parsed. */
+const withoutMeaning = ['{"type":"task-output"'];
+/** The same of a run that was done: it left nothing to go on with. */
+const outOfDate = [...withoutMeaning, '{"type":"task-reused"'];
+
+function endedWell(text: string): boolean {
+  const [last] = parseJournal(text.slice(text.lastIndexOf('\n', text.length - 2) + 1));
+  return last?.type === 'run-finished' && last.outcome === 'done';
+}
+
+/** `passedOver`: beginnings of lines that are left out. */
+export function parseJournal(text: string, passedOver: string[] = []): Event[] {
   return text.split('\n').flatMap((line): Event[] => {
     try {
-      return line === '' ? [] : [JSON.parse(line) as Event];
+      return line === '' || passedOver.some((begin) => line.startsWith(begin)) ? [] : [JSON.parse(line) as Event];
     } catch {
       return [];
     }

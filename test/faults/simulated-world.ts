@@ -19,7 +19,10 @@ import type { BuildInputs } from '../../src/run/build-inputs.ts';
 import type { RunContext } from '../../src/run/context.ts';
 import type { Event } from '../../src/run/event.ts';
 import { execute, type Outcome } from '../../src/run/execute.ts';
-import { replayHistory } from '../../src/run/journal.ts';
+import { type History, replayHistory } from '../../src/run/journal.ts';
+import type { KeptParts, PartsStore } from '../../src/run/keys-parts.ts';
+import { findReusable } from '../../src/run/keys-survey.ts';
+import { lookAtPublished } from '../../src/run/published.ts';
 import { createVirtualClock, type VirtualClock } from '../../src/virtual-clock.ts';
 import { images, parents, platforms, repositoryOf, tag } from './family.ts';
 import { createRandom } from './random.ts';
@@ -80,6 +83,7 @@ export function createWorld(seed: string, policies: Policies): World {
   const registry = createSimulatedRegistry({ keepsTags: random.chance(0.5) });
   const plan = planOf(policies);
   const journals: string[] = [];
+  const noted = new Map<string, KeptParts>();
 
   async function run(version: number, trouble: Trouble): Promise<EndedRun> {
     const number = journals.length;
@@ -187,14 +191,25 @@ export function createWorld(seed: string, policies: Policies): World {
         alive(Promise.resolve(trouble.gateSaysNo ? fail(refusal('the gate says no')) : ok(undefined))),
     };
     const history = replayHistory(journals.slice(0, number), plan.family);
-    const outcome = await clock.run(
-      Promise.race([execute(plan, context, history, stop.signal, { publish: true, build: true }), killed]),
-    );
+    const outcome = await clock.run(Promise.race([perform(plan, context, history, stop.signal), killed]));
     stop.abort();
     dead = true;
     clock.forget();
     void Promise.allSettled(schedule);
     return { outcome, events, injected };
+  }
+
+  /** As the command does it: what is there is looked for first, with what the machine has noted of its builds. */
+  async function perform(plan: Plan, context: RunContext, history: History, signal: AbortSignal): Promise<Outcome> {
+    const parts: PartsStore = {
+      read: ({ id }) => noted.get(id),
+      keep: async ({ id }, kept) => void noted.set(id, kept),
+    };
+    const settled = history.open.length === 0;
+    const look = settled ? lookAtPublished(plan, context, (task) => noted.has(task.id), signal) : undefined;
+    const { found } = await findReusable(plan, { ...context, parts, look }, history, signal);
+    const run: RunContext = { ...context, found, ...(look ? { look } : {}), keepParts: parts.keep };
+    return execute(plan, run, history, signal, { publish: true, build: true });
   }
 
   /** The audit of this world: it looks for the one thing that can stray into a layer. */
