@@ -163,6 +163,8 @@ export function createTransport(options: TransportOptions): Transport {
         path: url.pathname + url.search,
         method: exchange.method,
         headers,
+        // undici closes a connection after a HEAD unless it is told that the server keeps to the protocol, and answers it without a body.
+        reset: false,
         ...(body === undefined ? {} : { body }),
         signal: AbortSignal.any([signal, late.signal]),
         headersTimeout,
