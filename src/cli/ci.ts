@@ -152,7 +152,7 @@ async function make(provider: string, options: CiOptions): Promise<Result<Genera
   const generated = await generate({
     provider: known,
     file: options.config,
-    text: text.value,
+    text: parsed.value,
     env: process.env,
     set: set.value,
     root,

@@ -31,6 +31,7 @@ export interface Run {
 /** `written` has the defaults in its images already. */
 export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> {
   const folder = dirname(resolve(run.file));
+  const platforms = toPlatforms(written.platforms);
   const takesPart = (name: string): boolean => !run.disabled.has(name);
   const exported = run.workflow === undefined ? undefined : written.workflows?.[run.workflow]?.exports;
   const groups = Object.entries(written.groups ?? {})
@@ -40,10 +41,10 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
     file: run.file,
     folder,
     family: written.family,
-    platforms: toPlatforms(written.platforms),
+    platforms,
     images: Object.entries(written.images)
       .filter(([name]) => takesPart(name))
-      .map(([name, image]) => toImage(name, image, written, folder, run)),
+      .map(([name, image]) => toImage(name, image, { mode: written.mode, platforms, folder }, run)),
     groups: Object.fromEntries(groups.map((group) => [group.name, group])),
     exports: (written.exports ?? [])
       .map((entry, index) => toExport(entry, index, run))
@@ -71,8 +72,11 @@ export function normalise(written: Written, run: Run): Omit<Config, 'warnings'> 
 function toImage(
   name: string,
   image: Written['images'][string],
-  written: Written,
-  folder: string,
+  {
+    mode = 'native',
+    platforms,
+    folder,
+  }: { mode: ImageConfig['mode'] | undefined; platforms: Platform[]; folder: string },
   { disabled, asWritten }: Run,
 ): ImageConfig {
   const path = ['images', name];
@@ -96,11 +100,11 @@ function toImage(
     context,
     args,
     needs: [...new Set(image.needs ?? [])].filter((need) => !disabled.has(need)),
-    platforms: toPlatforms(image.platforms ?? written.platforms),
+    platforms: image.platforms ? toPlatforms(image.platforms) : platforms,
     secrets: image.secrets ?? [],
     test: typeof image.test === 'string' ? [image.test] : (image.test ?? []),
     audit: toAudit(image.audit),
-    mode: image.mode ?? written.mode ?? 'native',
+    mode: image.mode ?? mode,
     ...(image.target === undefined ? {} : { target: image.target }),
     ...(image.mirror === undefined ? {} : { mirror: image.mirror }),
     ...(image.tags === undefined ? {} : { tags: image.tags }),

@@ -7,9 +7,13 @@ export interface Item {
   path: Path;
 }
 
-export function asMap(value: unknown): Record<string, unknown> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.fromEntries(Object.entries(value));
+/** The map itself and no copy, which of one with ten thousand images would be made for each of them. */
+export function asMap(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return isMap(value) ? value : undefined;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function asList(value: unknown): unknown[] | undefined {

@@ -27,6 +27,7 @@ export interface Stage {
 }
 
 export interface ParsedDockerfile {
+  text: string;
   escapeChar: string;
   syntax?: string;
   /** ARGs above the first FROM, in order; only these are known to a FROM. */
@@ -44,6 +45,7 @@ export function parseDockerfile(text: string): ParsedDockerfile {
   const lines = readLines(text);
   const { escapeChar, syntax } = lines;
   const parsed: ParsedDockerfile = {
+    text,
     escapeChar,
     ...(syntax ? { syntax } : {}),
     args: [],

@@ -52,10 +52,16 @@ interface Base {
   platform?: string;
 }
 
-/** Reads a Dockerfile for one platform. Fails with located diagnostics where BuildKit would refuse the file. */
-export function readReferences(text: string, options: ReferenceOptions): Result<DockerfileReferences> {
-  const parsed = parseDockerfile(text);
-  const at = locator(text, options.file);
+/**
+ * Reads a Dockerfile for one platform: its text, or what parseDockerfile made of it, for who reads it for several. Fails with located
+ * diagnostics where BuildKit would refuse the file.
+ */
+export function readReferences(
+  dockerfile: string | ParsedDockerfile,
+  options: ReferenceOptions,
+): Result<DockerfileReferences> {
+  const parsed = typeof dockerfile === 'string' ? parseDockerfile(dockerfile) : dockerfile;
+  const at = locator(parsed.text, options.file);
   const { args, problems } = globalArgs(parsed, options);
   problems.push(...parsed.problems);
   if (problems.length > 0) {

@@ -1,7 +1,7 @@
 // A provider's files from a config: every workflow read, planned and turned into jobs, and then written in the provider's syntax.
 import { relative, resolve } from 'node:path';
 import type { ByMachine, Config } from '../config/config.ts';
-import { parseConfig } from '../config/parse.ts';
+import { type ParsedFile, parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
 import { secretNames } from '../config/secret-names.ts';
 import { asMap } from '../config/tree.ts';
@@ -22,7 +22,8 @@ export interface GenerateOptions {
   provider: Provider;
   /** As named on the command line. */
   file: string;
-  text: string;
+  /** Of the file, or what parseConfig made of it. */
+  text: string | ParsedFile;
   env: Record<string, string | undefined>;
   set: Record<string, string>;
   /** Absolute path of the repository that the pipeline lies in. */
@@ -49,7 +50,7 @@ export interface Generated {
 export async function readPipeline(
   options: GenerateOptions,
 ): Promise<Result<{ pipeline: Pipeline; config: Config; secrets: string[] }>> {
-  const parsed = parseConfig(options.text, options.file);
+  const parsed = typeof options.text === 'string' ? parseConfig(options.text, options.file) : ok(options.text);
   if (!parsed.ok) return parsed;
   const read = (workflow?: string): Result<Config> => {
     const { file, env, set, now } = options;

@@ -2,6 +2,7 @@
 import { join, relative } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { expandTemplate } from '../config/template.ts';
+import { parseDockerfile } from '../dockerfile/instructions.ts';
 import { type FoundReference, readReferences } from '../dockerfile/references.ts';
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
@@ -96,11 +97,13 @@ export async function readFamily(
       continue;
     }
     const text = files.text.value;
+    const parsed = parseDockerfile(text);
+    const file = relative(process.cwd(), dockerfile) || dockerfile;
     const builds: PlatformBuild[] = [];
     for (const platform of image.platforms) {
       const args = platformArgs(image, config, platform);
-      const read = readReferences(text, {
-        file: relative(process.cwd(), dockerfile) || dockerfile,
+      const read = readReferences(parsed, {
+        file,
         platform,
         buildPlatform: platform,
         args,
@@ -166,6 +169,8 @@ function repositoriesOf(config: Config): Map<string, ImageConfig> {
 
 /** `${tag}`, `${arch}` and their like get the values of the platform. */
 function platformArgs(image: ImageConfig, config: Config, platform: Platform): Record<string, string> {
+  const args = Object.entries(image.args);
+  if (args.length === 0) return {};
   const [tag = 'latest'] = image.tags ?? config.tags;
   const values = {
     tag,
@@ -174,9 +179,7 @@ function platformArgs(image: ImageConfig, config: Config, platform: Platform): R
     archTag: archTag(tag, config.archTagSuffix, platform),
     platform: formatPlatform(platform),
   };
-  return Object.fromEntries(
-    Object.entries(image.args).map(([name, template]) => [name, expandTemplate(template, values)]),
-  );
+  return Object.fromEntries(args.map(([name, template]) => [name, expandTemplate(template, values)]));
 }
 
 /** Into those of the family and those of somebody else. */

@@ -1,9 +1,9 @@
-// An image's files: its source fetched, its Dockerfile read. Several images at a time, as each waits for disks and networks.
-import { readFile } from 'node:fs/promises';
+// An image's files: its source fetched, its Dockerfile read. Several sources at a time, as each waits for networks.
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ImageConfig } from '../config/config.ts';
 import { type Diagnostic, ok, type Result } from '../failure.ts';
-import { leadsOut } from './outside.ts';
+import { createRealPath, leadsOut, type RealPath } from './outside.ts';
 import type { createSourceFetcher } from './source.ts';
 
 export interface ImageFiles {
@@ -25,10 +25,11 @@ export async function readFiles(
   fetchSource: ReturnType<typeof createSourceFetcher>,
   configFolder: string,
 ): Promise<Result<ImageFiles[]>> {
+  const real = createRealPath();
   const files: ImageFiles[] = [];
   for (let from = 0; from < images.length; from += atOnce) {
     const some = images.slice(from, from + atOnce);
-    for (const read of await Promise.all(some.map((image) => readOne(image, fetchSource, configFolder)))) {
+    for (const read of await Promise.all(some.map((image) => readOne(image, fetchSource, configFolder, real)))) {
       if (!read.ok) return read;
       files.push(read.value);
     }
@@ -40,20 +41,22 @@ async function readOne(
   image: ImageConfig,
   fetchSource: ReturnType<typeof createSourceFetcher>,
   configFolder: string,
+  real: RealPath,
 ): Promise<Result<ImageFiles>> {
   const source = await fetchSource(image.source);
   if (!source.ok) return source;
   const { folder, commit } = source.value;
   const context = resolve(folder, image.context);
   const dockerfile = resolve(folder, image.dockerfile);
-  const outside = await leadsOut(image, { ...source.value, context, dockerfile }, configFolder);
-  const text = outside ? { ok: false as const, problem: outside } : await readDockerfile(image, dockerfile);
+  const outside = leadsOut(image, { ...source.value, context, dockerfile }, configFolder, real);
+  const text = outside ? { ok: false as const, problem: outside } : readDockerfile(image, dockerfile);
   return ok({ context, dockerfile, text, ...(commit ? { commit } : {}) });
 }
 
-async function readDockerfile({ name }: ImageConfig, dockerfile: string): Promise<ImageFiles['text']> {
+/** Small files, and many: for these a blocking read is the quicker one. */
+function readDockerfile({ name }: ImageConfig, dockerfile: string): ImageFiles['text'] {
   try {
-    return { ok: true, value: await readFile(dockerfile, 'utf8') };
+    return { ok: true, value: readFileSync(dockerfile, 'utf8') };
   } catch {
     const problem: Diagnostic = {
       code: 'no-dockerfile',
