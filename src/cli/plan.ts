@@ -6,17 +6,14 @@ import { type AssumedBuilder, assumeBuilders } from '../fleet/assume.ts';
 import { formatPlatform, normalizePlatform, type Platform } from '../image/platform.ts';
 import { costOf } from '../plan/cost.ts';
 import { oneEmulatedJob } from '../plan/emulated.ts';
-import type { Plan } from '../plan/plan.ts';
 import { formatFailure } from '../report/diagnostic.ts';
 import * as report from '../report/forecast.ts';
 import { drawTimeline } from '../report/timeline.ts';
 import { type Forecast, forecast } from '../run/forecast.ts';
 import { type History, readHistory } from '../run/journal.ts';
-import { type BuildReason, describeReason } from '../run/why.ts';
+import { describeReason, type Explained } from '../run/why.ts';
 import { type FamilyOptions, interruptSignal, type Loaded, load, printFailure } from './load.ts';
 import { whyBuilds } from './why-builds.ts';
-
-type Reasons = Result<Map<string, BuildReason>>;
 
 export async function plan(images: string[], options: FamilyOptions): Promise<number> {
   const signal = interruptSignal();
@@ -26,7 +23,7 @@ export async function plan(images: string[], options: FamilyOptions): Promise<nu
   const reasons = await whyBuilds(loaded.value, options.state, signal);
   const history = await readHistory(resolve(options.state, 'runs'), plan.family);
   const builders = knownBuilders(loaded.value, history);
-  const expected = await forecast(plan, builders, history);
+  const expected = await forecast(plan, builders, history, reasons.ok ? reasons.value.there : undefined);
   if (options.json) printJson(loaded.value, builders, expected, reasons);
   else printText(loaded.value, builders, expected, reasons);
   return 0;
@@ -54,14 +51,14 @@ function printJson(
   { plan, config }: Loaded,
   builders: AssumedBuilder[],
   expected: Result<Forecast>,
-  reasons: Reasons,
+  reasons: Result<Explained>,
 ): void {
   process.stdout.write(
     `${JSON.stringify(
       {
         ...plan,
-        builds: reasons.ok ? Object.fromEntries(reasons.value) : { failure: reasons.failure },
-        expected: expected.ok ? expectedOf(plan, builders, expected.value, config) : { failure: expected.failure },
+        builds: reasons.ok ? Object.fromEntries(reasons.value.builds) : { failure: reasons.failure },
+        expected: expected.ok ? expectedOf(builders, expected.value, config) : { failure: expected.failure },
       },
       undefined,
       2,
@@ -71,13 +68,13 @@ function printJson(
 
 /** A forecast as plain data. */
 export function expectedOf(
-  plan: Plan,
   builders: AssumedBuilder[],
-  { schedule, estimate }: Forecast,
+  { plan, there, schedule, estimate }: Forecast,
   config: Parameters<typeof costOf>[2],
 ): Record<string, unknown> {
   const uses = report.useOfBuilders(schedule, builders);
   return {
+    tasksThere: there,
     wallMs: schedule.wallMs,
     criticalPathMs: schedule.critical.durationMs,
     criticalPath: schedule.critical.path,
@@ -98,7 +95,7 @@ function printText(
   { plan, config }: Loaded,
   builders: AssumedBuilder[],
   expected: Result<Forecast>,
-  reasons: Reasons,
+  reasons: Result<Explained>,
 ): void {
   const { tasks } = plan;
   const lines: string[] = [];
@@ -107,12 +104,12 @@ function printText(
       task.kind === 'publish' ? `  → ${task.tags.join(', ')}` : task.mode === 'emulated' ? ' (may be emulated)' : '';
     lines.push(`${task.id}${what}`);
     if (task.needs.length > 0) lines.push(`    after ${task.needs.join(', ')}`);
-    const reason = reasons.ok ? reasons.value.get(task.id) : undefined;
+    const reason = reasons.ok ? reasons.value.builds.get(task.id) : undefined;
     if (reason) lines.push(`    ${describeReason(reason)}`);
   }
   if (!reasons.ok)
     lines.push('', 'What is there already can’t be told:', formatFailure(reasons.failure, { color: stdoutColor() }));
-  lines.push('', ...(expected.ok ? forecastLines(plan, builders, expected.value, config) : without(expected.failure)));
+  lines.push('', ...(expected.ok ? forecastLines(builders, expected.value, config) : without(expected.failure)));
   const platforms = new Set(tasks.flatMap((task) => (task.kind === 'build' ? [formatPlatform(task.platform)] : [])));
   const count = tasks.filter((task) => task.kind === 'publish').length;
   lines.push(`${tasks.length} tasks: ${count} images for ${[...platforms].join(', ')}.`);
@@ -120,15 +117,15 @@ function printText(
 }
 
 export function forecastLines(
-  plan: Plan,
   builders: AssumedBuilder[],
-  { schedule, estimate }: Forecast,
+  { plan, there, schedule, estimate }: Forecast,
   { madeUp = false, ...config }: Parameters<typeof costOf>[2] & { madeUp?: boolean },
 ): string[] {
   const byId = new Map(plan.tasks.map((task) => [task.id, task]));
   const timeline = drawTimeline(schedule, byId, { color: stdoutColor(), columns: columns(), rows: 40 });
   const assumed = report.describeAssumptions(builders);
   return [
+    ...(there > 0 ? [report.describeThere(there, plan), ''] : []),
     ...(timeline.length > 0 ? [...timeline, '# on the critical path   = other work   . idle', ''] : []),
     ...report.describeUse(report.useOfBuilders(schedule, builders), estimate.speed),
     ...(assumed === undefined ? [] : [assumed]),

@@ -25,7 +25,7 @@ interface Subject {
   past: Past;
   /** Nobody ever built it. */
   madeUp: boolean;
-  config: Parameters<typeof expectedOf>[3];
+  config: Parameters<typeof expectedOf>[2];
   planFor(scenario: Pick<Scenario<AssumedBuilder>, 'mode' | 'chain'>): Result<Plan>;
 }
 
@@ -143,7 +143,7 @@ function printJson(answers: Answer[], { config }: Subject): void {
   const scenarios = answers.map(({ name, plan, builders, expected }) => ({
     name,
     tasks: plan.tasks.length,
-    ...(expected.ok ? expectedOf(plan, builders, expected.value, config) : { failure: expected.failure }),
+    ...(expected.ok ? expectedOf(builders, expected.value, config) : { failure: expected.failure }),
   }));
   process.stdout.write(`${JSON.stringify({ scenarios }, undefined, 2)}\n`);
 }
@@ -153,9 +153,7 @@ function printText(answers: Answer[], { config, madeUp }: Subject): void {
   const last = answers.at(-1);
   const lines = [
     ...(last && answers.length > 1 ? [`${last.name}:`, ''] : []),
-    ...(last?.expected.ok
-      ? [...forecastLines(last.plan, last.builders, last.expected.value, { ...config, madeUp }), '']
-      : []),
+    ...(last?.expected.ok ? [...forecastLines(last.builders, last.expected.value, { ...config, madeUp }), ''] : []),
     ...compareScenarios(answers),
   ];
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));

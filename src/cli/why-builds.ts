@@ -7,7 +7,7 @@ import { ok, type Result } from '../failure.ts';
 import { rememberedRegistry } from '../registry/remembered.ts';
 import { createInputReader } from '../run/build-inputs.ts';
 import { openParts } from '../run/keys-parts.ts';
-import { type BuildReason, explainBuilds } from '../run/why.ts';
+import { type Explained, explainBuilds } from '../run/why.ts';
 import { createClient } from './client.ts';
 import type { Loaded } from './load.ts';
 import { type OpenRegistry, openRegistry } from './open-registry.ts';
@@ -16,7 +16,7 @@ export async function whyBuilds(
   { config, plan }: Pick<Loaded, 'config' | 'plan'>,
   state: string,
   signal: AbortSignal,
-): Promise<Result<Map<string, BuildReason>>> {
+): Promise<Result<Explained>> {
   const used = config.registry.kind === 'remote' || (await exists(resolve(state, 'registry')));
   const registry = used ? await openRegistry(config, state, () => undefined) : nothingThere(config);
   if (!registry.ok) return registry;

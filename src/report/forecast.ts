@@ -46,6 +46,11 @@ export function describeCriticalPath({ critical }: Schedule, tasks: ReadonlyMap<
   return `Critical path: ${shown.join(' → ')}, ${formatDuration(critical.durationMs)}`;
 }
 
+/** `left`: the plan without them. */
+export function describeThere(there: number, left: Plan): string {
+  return `${there} of ${there + left.tasks.length} tasks are there already: what follows is of the others`;
+}
+
 export function describeWall({ wallMs, critical }: Schedule): string {
   const ratio = critical.durationMs > 0 ? `, ${(wallMs / critical.durationMs).toFixed(2)}x the critical path` : '';
   return `Expected: ${formatDuration(wallMs)}${ratio}`;

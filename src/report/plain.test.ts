@@ -42,3 +42,8 @@ test('a failed step shows its whole output, without escape codes, and the run en
 test('verbose prints each line as it comes', () => {
   expect(log(begun, true).at(-1)).toBe('[base linux/arm64] #5 RUN make');
 });
+
+test('a run that needs no builder names none', () => {
+  const [started] = begun.map((event) => (event.type === 'run-started' ? { ...event, builders: [] } : event));
+  expect(log(started ? [started] : [])).toEqual(['demo: 3 tasks']);
+});

@@ -31,9 +31,9 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
       state = reduce(state, event);
       if (event.type === 'run-started') {
         const tasks = `${state.tasks.size} task${state.tasks.size === 1 ? '' : 's'}`;
-        out.write(
-          `${state.family}: ${tasks} on ${state.builders.map(({ name }) => name).join(', ') || 'no builder'}\n`,
-        );
+        // Where all builds are there already, none is opened.
+        const builders = state.builders.map(({ name }) => name).join(', ');
+        out.write(`${state.family}: ${tasks}${builders && ` on ${builders}`}\n`);
         for (const line of describeBuilders(state.builders, color)) out.write(`${line}\n`);
       }
       if (event.type === 'run-finished') for (const line of summarize(state)) out.write(`${line}\n`);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import type { BuilderShape } from '../plan/estimate.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Schedule } from '../plan/simulate.ts';
-import { amd64, anyBuilders, anyPlan, arm64, buildTask, planOf } from '../plan/testing.ts';
+import { amd64, anyBuilders, anyPlan, arm64, buildTask, planOf, publishTask } from '../plan/testing.ts';
 import { forecast } from './forecast.ts';
 
 const both = [amd64, arm64];
@@ -156,4 +156,42 @@ test('a plan with a platform that no builder has is refused, with what there is'
     ok: false,
     failure: { kind: 'placement', message: 'no builder is native for linux/arm64' },
   });
+});
+
+test('what is there already takes no time and no slot, and tells of how long the rest may take', async () => {
+  const [base, app, other] = [buildTask('base', amd64), buildTask('app', amd64, ['base']), buildTask('app', arm64)];
+  const plan = planOf([base, app, other, publishTask('app', [app, other])]);
+  const builders = [{ name: 'b', native: [amd64], emulated: [], slots: 1 }];
+  const durations = { [base.id]: 60_000, [other.id]: 30_000, 'publish app': 2000 };
+  const made = await forecast(plan, builders, { durations, samples: [] }, new Set([base.id, other.id]));
+  expect(made).toMatchObject({
+    ok: true,
+    value: {
+      there: 2,
+      plan: { tasks: [app, { id: 'publish app' }] },
+      schedule: {
+        steps: [
+          { task: app.id, start: 0, end: 30_000, waitedMs: 0 },
+          { task: 'publish app', start: 30_000, end: 32_000 },
+        ],
+        wallMs: 32_000,
+        critical: { path: [app.id, 'publish app'], durationMs: 32_000 },
+      },
+    },
+  });
+});
+
+test('a run of what is there already needs no builder, and publishes', async () => {
+  const drawnThere = anyPlan({ platforms: both, publishes: true, most: 25 });
+  await fc.assert(
+    fc.asyncProperty(drawnThere, async ({ plan, durations }) => {
+      const done = plan.tasks.filter(({ kind }) => kind !== 'publish').map(({ id }) => id);
+      const made = await forecast(plan, [], { durations, samples: [] }, new Set(done));
+      const published = plan.tasks.flatMap(({ kind, id }) => (kind === 'publish' ? [id] : []));
+      if (!made.ok) throw new Error(JSON.stringify(made.failure));
+      const { steps, wallMs } = made.value.schedule;
+      expect(steps.map(({ task }) => task).sort()).toEqual(published.sort());
+      expect(wallMs).toBeCloseTo(Math.max(0, ...published.map((id) => durations[id] ?? 0)), 3);
+    }),
+  );
 });

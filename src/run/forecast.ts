@@ -8,17 +8,30 @@ import { type Schedule, simulate } from '../plan/simulate.ts';
 import { createVirtualClock } from '../virtual-clock.ts';
 
 export interface Forecast {
+  /** What is left to do of the plan: the schedule's tasks. */
+  plan: Plan;
+  /** How many of its tasks are there already. */
+  there: number;
   estimate: Estimate;
   schedule: Schedule;
 }
 
-/** Fails where a task has no builder. */
-export async function forecast(plan: Plan, builders: BuilderShape[], past: Past): Promise<Result<Forecast>> {
+/** Fails where a task has no builder. `there`: ids of tasks whose results are there already, which a run does not do again. */
+export async function forecast(
+  whole: Plan,
+  builders: BuilderShape[],
+  past: Past,
+  there: ReadonlySet<string> = new Set(),
+): Promise<Result<Forecast>> {
+  const tasks = whole.tasks.filter(({ id }) => !there.has(id));
+  const plan = { ...whole, tasks };
   const clock = createVirtualClock(0, () => 0.5);
   const scheduler = createVirtualScheduler(builders, clock);
-  const estimated = estimate(plan, past, builders);
+  // Of the whole: what is there already tells of how long what is like it may take.
+  const estimated = estimate(whole, past, builders);
   const handover = createHandover(plan, estimated, builders);
   const schedule = await clock.run(simulate(plan, estimated, { clock, acquire: scheduler.acquire, handover }));
   await scheduler.close();
-  return schedule.ok ? ok({ estimate: estimated, schedule: schedule.value }) : schedule;
+  if (!schedule.ok) return schedule;
+  return ok({ plan, there: whole.tasks.length - tasks.length, estimate: estimated, schedule: schedule.value });
 }

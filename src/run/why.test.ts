@@ -63,9 +63,11 @@ function planOf(args: Record<string, string> = {}, secrets: string[] = []): Plan
 }
 
 async function explain(plan = planOf()): Promise<Map<string, BuildReason>> {
-  const reasons = await explainBuilds(plan, worldOf(plan), never);
-  if (!reasons.ok) throw new Error(JSON.stringify(reasons.failure));
-  return reasons.value;
+  const explained = await explainBuilds(plan, worldOf(plan), never);
+  if (!explained.ok) throw new Error(JSON.stringify(explained.failure));
+  const { builds, there } = explained.value;
+  expect(there).toEqual(new Set([...builds].flatMap(([id, { state }]) => (state === 'there' ? [id] : []))));
+  return builds;
 }
 
 const lines = async (plan?: Plan): Promise<string[]> => [...(await explain(plan)).values()].map(describeReason);

@@ -24,12 +24,15 @@ export type WhyWorld = Pick<RunContext, 'registry' | 'registryAddress' | 'clock'
   parts: Pick<PartsStore, 'read'>;
 };
 
-/** By task id, of builds alone. Only reads: a HEAD for each key. */
-export async function explainBuilds(
-  plan: Plan,
-  world: WhyWorld,
-  signal: AbortSignal,
-): Promise<Result<Map<string, BuildReason>>> {
+export interface Explained {
+  /** By task id. */
+  builds: Map<string, BuildReason>;
+  /** Ids of the builds and tests that a run would not do again. */
+  there: Set<string>;
+}
+
+/** Only reads: a HEAD for each key. */
+export async function explainBuilds(plan: Plan, world: WhyWorld, signal: AbortSignal): Promise<Result<Explained>> {
   const { registry, registryAddress, clock, readInputs, parts } = world;
   const quiet = { registry, registryAddress, clock, emit: () => undefined };
   const standings = await survey(plan, {
@@ -47,12 +50,14 @@ export async function explainBuilds(
     findTest: (task, digest) => wasTested(task, digest, quiet, signal),
   });
   if (!standings.ok) return standings;
-  const reasons = new Map<string, BuildReason>();
+  const builds = new Map<string, BuildReason>();
+  const there = new Set<string>();
   for (const task of plan.tasks) {
     const standing = standings.value.get(task.id);
-    if (task.kind === 'build' && standing) reasons.set(task.id, reasonOf(task, standing, parts, plan));
+    if (standing?.state === 'there') there.add(task.id);
+    if (task.kind === 'build' && standing) builds.set(task.id, reasonOf(task, standing, parts, plan));
   }
-  return ok(reasons);
+  return ok({ builds, there });
 }
 
 function reasonOf(task: BuildTask, standing: Standing, parts: WhyWorld['parts'], plan: Plan): BuildReason {
