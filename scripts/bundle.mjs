@@ -58,24 +58,59 @@ const undici = {
 };
 
 /**
- * Node's own modules, each asked for when it is first used: an import statement makes Node read every export of a module, so that
- * `import { stdout } from 'node:process'` opens all three streams, and undici wants two small things of an HTTP server that takes 5 ms to load.
+ * Node's own modules, without their import statements, for which Node reads every export of a module: `import { stdout } from 'node:process'`
+ * opens all three streams. Of those that cost most, nothing is loaded before it is used: undici wants two small things of an HTTP server that
+ * takes 5 ms to load.
  */
 const builtins = {
   name: 'builtins',
   setup: ({ onResolve, onLoad }) => {
     const names = new Set(builtinModules);
-    onResolve({ filter: /^(node:)?[a-z_/]+[0-9]?$/ }, ({ path }) => {
+    const keysOf = (path) => Object.keys(process.getBuiltinModule(path) ?? {});
+    onResolve({ filter: /^(node:)?[a-z_/]+[0-9]?$/ }, ({ path, kind }) => {
       const name = path.replace(/^node:/, '');
-      return names.has(name) || path.startsWith('node:') ? { path: name, namespace: 'builtin' } : undefined;
+      if (!names.has(name) && !path.startsWith('node:')) return undefined;
+      const namespace =
+        name === 'crypto' && kind === 'import-statement'
+          ? 'functions'
+          : late.includes(name)
+            ? 'late'
+            : kind === 'require-call'
+              ? 'required'
+              : 'imported';
+      return { path: name, namespace, sideEffects: false };
     });
-    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: late.includes(path)
-        ? `let found;
-           const real = () => (found ??= process.getBuiltinModule(${JSON.stringify(path)}));
-           for (const key of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}))})
-             Object.defineProperty(exports, key, { enumerable: true, get: () => real()[key] });`
-        : `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    onLoad({ filter: /.*/, namespace: 'required' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+    // Each export by itself, so that those that nobody uses are left out: reading some loads more modules (util's TextDecoder ten of them).
+    onLoad({ filter: /.*/, namespace: 'imported' }, ({ path }) => ({
+      contents: [
+        `const real = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(path)});`,
+        'export default real;',
+        ...keysOf(path)
+          .filter((key) => /^[\w$]+$/.test(key) && key !== 'default')
+          .map((key, at) => `const e${at} = /* @__PURE__ */ (() => real.${key})(); export { e${at} as ${key} };`),
+      ].join('\n'),
+    }));
+    // Of crypto, only functions and classes are used, and each loads it when it is called.
+    onLoad({ filter: /.*/, namespace: 'functions' }, ({ path }) => ({
+      contents: keysOf(path)
+        .map(
+          (key) =>
+            `export function ${key}(...given) {
+              const { ${key}: real } = process.getBuiltinModule(${JSON.stringify(path)});
+              return new.target ? new real(...given) : real(...given);
+            }`,
+        )
+        .join('\n'),
+    }));
+    onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
+      contents: `
+        let found;
+        const real = () => (found ??= process.getBuiltinModule(${JSON.stringify(path)}));
+        for (const key of ${JSON.stringify(keysOf(path))})
+          Object.defineProperty(exports, key, { enumerable: true, get: () => real()[key] });`,
     }));
   },
 };

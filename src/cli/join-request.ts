@@ -45,13 +45,10 @@ export function usage(message: string): Result<never> {
   });
 }
 
-export function tell({ name }: JoinRequest, { digest, mediaType, platforms }: Joined, json: boolean): void {
+export function formatJoined({ name }: JoinRequest, { digest, mediaType, platforms }: Joined, json: boolean): string {
   if (json) {
     const each = platforms.map(({ platform, ...rest }) => ({ platform: formatPlatform(platform), ...rest }));
-    process.stdout.write(`${JSON.stringify({ image: name, digest, mediaType, platforms: each })}\n`);
-  } else {
-    process.stdout.write(
-      `${name}  ${digest}  ${platforms.map(({ platform }) => formatPlatform(platform)).join(', ')}\n`,
-    );
+    return `${JSON.stringify({ image: name, digest, mediaType, platforms: each })}\n`;
   }
+  return `${name}  ${digest}  ${platforms.map(({ platform }) => formatPlatform(platform)).join(', ')}\n`;
 }

@@ -7,7 +7,7 @@ import type { Reference } from '../image/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { createClient } from './client.ts';
 import { interruptSignal } from './interrupt.ts';
-import { type JoinRequest, readPlatforms, readRequest, tell, usage } from './join-request.ts';
+import { formatJoined, type JoinRequest, readPlatforms, readRequest, usage } from './join-request.ts';
 
 export interface JoinOptions {
   config: string;
@@ -43,7 +43,7 @@ export async function join(images: string[], options: JoinOptions): Promise<numb
       const joined = await joinImages(store, { ...request, wanted }, bring, signal);
       if (joined.ok) {
         done += 1;
-        tell(request, joined.value, options.json ?? false);
+        process.stdout.write(formatJoined(request, joined.value, options.json ?? false));
       } else worst = Math.max(worst, await failed(joined.failure));
       if (signal.aborted) return;
     }

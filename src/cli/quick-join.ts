@@ -8,10 +8,11 @@ import { fail } from '../failure.ts';
 import { isBeside, joinImages } from '../image/join-images.ts';
 import { isLoopback } from '../image/reference.ts';
 import { createPlainRegistry } from '../registry/plain.ts';
-import { readPlatforms, readRequest, tell } from './join-request.ts';
+import { formatJoined, readPlatforms, readRequest } from './join-request.ts';
+import { say } from './say.ts';
 
 /** True where it is done, and said; `args` are those after `join`. */
-export async function quickJoin(args: string[], env: NodeJS.ProcessEnv = process.env): Promise<boolean> {
+export async function quickJoin(args: string[], env: NodeJS.ProcessEnv = process.env, print = say): Promise<boolean> {
   const asked = readArgs(args);
   if (!asked || existsSync(asked.values.config)) return false;
   const { values, positionals } = asked;
@@ -33,7 +34,7 @@ export async function quickJoin(args: string[], env: NodeJS.ProcessEnv = process
       bring,
       new AbortController().signal,
     );
-    if (joined.ok) tell(request.value, joined.value, values.json);
+    if (joined.ok) print(formatJoined(request.value, joined.value, values.json));
     return joined.ok;
   } finally {
     store.close();
