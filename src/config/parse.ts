@@ -49,12 +49,13 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
       merge: true,
       prettyErrors: false,
       logLevel: 'error',
-      // It compares each key of a map with every other: seconds for ten thousand images. See repeatedKeys.
+      // It compares each key of a map with every other: seconds for ten thousand images. See walk.
       uniqueKeys: false,
     });
+    const { repeatedKeys, targets } = walk(document.contents);
     const slips = [
       ...document.errors.map(({ code, message, pos }) => ({ code, message, start: pos[0], end: pos[1] })),
-      ...repeatedKeys(document.contents).map((start) => ({
+      ...repeatedKeys.map((start) => ({
         ...{ code: 'DUPLICATE_KEY', message: '' },
         start,
         end: start + 1,
@@ -72,7 +73,7 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
     const spots = new Map<string, Spot>();
     const complain: Complain = (message, span, help) => errors.push(problem('error', message, span, help));
     const most = Math.max(maxValues, text.length);
-    const value = toData(document.contents, targetsOf(document.contents), spots, complain, most);
+    const value = toData(document.contents, targets, spots, complain, most);
     if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors.sort(byPlace) });
     return ok({ text, value, spot: (path) => spots.get(path.join('\0')), locate, warnings });
   } catch (error) {
@@ -85,35 +86,35 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
   }
 }
 
-/** Offsets of keys that their map has already. */
-function repeatedKeys(root: Node | null): number[] {
-  const found: number[] = [];
-  visit(root, {
-    Map(_key, map) {
-      const seen = new Set<unknown>();
-      for (const { key } of map.items) {
-        if (!isScalar(key)) continue;
-        if (seen.has(key.value) && key.range) found.push(key.range[0]);
-        seen.add(key.value);
-      }
-    },
-  });
-  return found;
+interface Walked {
+  /** Offsets of keys that their map has already. */
+  repeatedKeys: number[];
+  /** What each alias means: the last node before it with its anchor. */
+  targets: Map<Node, Node>;
 }
 
-/** What each alias means: the last node before it with its anchor. */
-function targetsOf(root: Node | null): Map<Node, Node> {
+function walk(root: Node | null): Walked {
+  const repeatedKeys: number[] = [];
   const anchors = new Map<string, Node>();
   const targets = new Map<Node, Node>();
+  const lookForRepeated = ({ items }: YAMLMap): void => {
+    const seen = new Set<unknown>();
+    for (const { key } of items) {
+      if (!isScalar(key)) continue;
+      if (seen.has(key.value) && key.range) repeatedKeys.push(key.range[0]);
+      seen.add(key.value);
+    }
+  };
   visit(root, {
     Node: (_key, node) => {
       if (isAlias(node)) {
         const target = anchors.get(node.source);
         if (target) targets.set(node, target);
-      } else if ('anchor' in node && node.anchor) anchors.set(node.anchor, node);
+      } else if (node.anchor) anchors.set(node.anchor, node);
+      if (isMap(node)) lookForRepeated(node);
     },
   });
-  return targets;
+  return { repeatedKeys, targets };
 }
 
 type Complain = (message: string, span: Span, help?: string) => void;

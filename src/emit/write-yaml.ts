@@ -59,7 +59,7 @@ function pairs(value: Yaml, indent: string): string {
   return Object.entries(value)
     .flatMap(([key, inner]) => {
       if (inner === undefined) return [];
-      return [`${indent}${scalar(key)}:${after(inner, indent, isShort(inner))}`];
+      return [`${indent}${scalar(key)}:${after(inner, indent, isCollection(inner) && isShort(inner))}`];
     })
     .join('\n');
 }
@@ -67,7 +67,7 @@ function pairs(value: Yaml, indent: string): string {
 function items(list: Yaml[], indent: string): string {
   return list
     .map((item) => {
-      if (isShort(item) || !isMapping(item)) return `${indent}-${after(item, indent, true)}`;
+      if (!isMapping(item) || isShort(item)) return `${indent}-${after(item, indent, true)}`;
       // The first pair stands beside the dash.
       return `${indent}- ${pairs(item, `${indent}  `).trimStart()}`;
     })

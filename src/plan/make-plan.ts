@@ -1,7 +1,7 @@
 // From a family to the tasks that make it. Pure.
 import type { Config } from '../config/config.ts';
 import { fail, ok, type Result } from '../failure.ts';
-import { archTag, type Family, type FamilyImage, registryPath } from '../family/family.ts';
+import { archTag, type Family, type FamilyImage, type PlatformBuild, registryPath } from '../family/family.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { BuildTask, Plan, Task, TestTask } from './plan.ts';
 
@@ -28,12 +28,15 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
     });
   }
   const wanted = withUpstreams(selection.images.length > 0 ? selection.images : [...byName.keys()], byName);
-  const chosen = chosenBuilds(family, wanted, selection.platforms);
+  // Of all platforms, everything is: there is nothing to choose.
+  const chosen = selection.platforms.length > 0 ? chosenBuilds(family, wanted, selection.platforms) : undefined;
   const tasks: Task[] = [];
   const ids = new Set<string>();
   for (const image of family.images) {
     if (!wanted.has(image.name)) continue;
-    const builds = image.builds.filter((build) => chosen.has(buildId(image.name, formatPlatform(build.platform))));
+    const isChosen = ({ platform }: PlatformBuild): boolean =>
+      chosen?.has(buildId(image.name, formatPlatform(platform))) ?? true;
+    const builds = image.builds.filter(isChosen);
     if (builds.length === 0) continue;
     const buildTasks = builds.map((build): BuildTask => {
       const platform = formatPlatform(build.platform);
@@ -111,7 +114,7 @@ function chosenBuilds(family: Family, images: Set<string>, platforms: Platform[]
     for (const build of image.builds) {
       const platform = formatPlatform(build.platform);
       const id = buildId(image.name, platform);
-      if (asked.size === 0 || asked.has(platform)) chosen.add(id);
+      if (asked.has(platform)) chosen.add(id);
       if (!chosen.has(id)) continue;
       for (const upstream of build.upstreams) chosen.add(buildId(upstream.image, upstream.platform));
     }
