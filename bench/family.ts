@@ -32,8 +32,8 @@ interface World {
 }
 
 export function measureCriticalPath(rounds = 5): Promise<Measurement> {
-  // Builds of about eight seconds: short for builds, and long enough that what is measured is not how quickly programs start.
-  return inWorld(4, async (world) => {
+  // Builds of about four seconds: short for builds, and long enough that what is measured is not how quickly programs start.
+  return inWorld(2, async (world) => {
     const bare = { name: 'docker build, docker push', version: '', run: () => stopwatch(() => bareCommands(world)) };
     const turns = await takeTurns([ours(world), bare], rounds);
     return {
