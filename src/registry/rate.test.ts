@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts';
 import { mediaTypes } from '../image/oci.ts';
 import { createRegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
-import { createGates, type Gates, type Turn, widest } from './rate.ts';
+import { createGates, type Gates, type Turn, usual, widest } from './rate.ts';
 import { imageManifest, instantClock, type ScriptedServer, scriptedServer, value } from './testing.ts';
 
 const signal = new AbortController().signal;
@@ -85,21 +85,42 @@ describe('a host that answers 429', () => {
     const turns: Turn[] = [];
     const all = Array.from({ length: 40 }, () => enter(gates, turns));
     await clock.to(1001);
-    expect(turns).toHaveLength(widest / 2);
+    expect(turns).toHaveLength(usual / 2);
     for (let done = 0; done < 40; done += 1) {
       turns[done]?.leave({ status: 200, headers: {} });
       await clock.to(1002);
-      expect(turns.length - done - 1).toBeLessThanOrEqual(widest);
+      expect(turns.length - done - 1).toBeLessThanOrEqual(usual);
     }
     await Promise.all(all);
     const more: Turn[] = [];
     for (let nth = 0; nth < 20; nth += 1) void enter(gates, more);
     await clock.to(1003);
-    expect(more).toHaveLength(widest);
+    expect(more).toHaveLength(usual);
     for (let done = 0; done < 20; done += 1) {
       more[done]?.leave();
       await clock.to(1004);
     }
+  });
+
+  test('is asked by fewer than one that answers all, and stays so', async () => {
+    const clock = handClock();
+    const gates = createGates(clock, 5 * minute);
+    const most = async (requests: number): Promise<number> => {
+      const turns: Turn[] = [];
+      const all = Array.from({ length: requests }, () => enter(gates, turns));
+      await clock.to(clock.now() + 1);
+      let under = 0;
+      for (let done = 0; done < requests; done += 1) {
+        under = Math.max(under, turns.length - done);
+        turns[done]?.leave({ status: 200, headers: {} });
+        await clock.to(clock.now() + 1);
+      }
+      await Promise.all(all);
+      return under;
+    };
+    expect(await most(200)).toBe(widest);
+    value(await gates.enter('registry.example', pull, signal)).leave({ status: 429, headers: { 'retry-after': '0' } });
+    expect(await most(200)).toBe(usual);
   });
 
   test('without a Retry-After is asked after waits that grow', async () => {
@@ -136,7 +157,7 @@ describe('a host that answers 429', () => {
     const clock = handClock();
     const gates = createGates(clock, 5 * minute);
     const turns: Turn[] = [];
-    const held = await Promise.all(Array.from({ length: widest }, () => gates.enter('registry.example', pull, signal)));
+    const held = await Promise.all(Array.from({ length: usual }, () => gates.enter('registry.example', pull, signal)));
     const leaver = new AbortController();
     const left = enter(gates, turns, {}, leaver.signal);
     const stays = enter(gates, turns);
@@ -149,7 +170,7 @@ describe('a host that answers 429', () => {
 
   test('lets a stream go that others may be waiting for', async () => {
     const gates = createGates(instantClock(), 5 * minute);
-    for (let nth = 0; nth < widest; nth += 1) value(await gates.enter('registry.example', pull, signal));
+    for (let nth = 0; nth < usual; nth += 1) value(await gates.enter('registry.example', pull, signal));
     expect((await gates.enter('registry.example', { ...pull, streams: true }, signal)).ok).toBe(true);
   });
 });

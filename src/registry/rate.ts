@@ -44,8 +44,9 @@ interface Budget {
 
 interface Gate {
   active: number;
-  /** How many requests may be under way. */
+  /** How many requests may be under way, and how many that may become. */
   width: number;
+  most: number;
   /** Since the width changed. */
   successes: number;
   /** Nothing is sent before (ms since the epoch), and why. */
@@ -58,8 +59,12 @@ interface Gate {
   budgets: Map<string, Budget>;
 }
 
-/** Requests that have no answer yet; bodies on their way, which may take long, are not counted. */
-export const widest = 8;
+/** Requests that have no answer yet; bodies on their way, which may take long, are not counted. So many at first, and for a host that refused. */
+export const usual = 8;
+/** For one that answers all: what is far away is only kept busy by many at a time. */
+export const widest = 32;
+/** Answers without a refusal until a host gets more. */
+const known = 4 * usual;
 /** Ms between requests where nothing is left and it isn't known of how many in what time. */
 const slowest = 60_000;
 
@@ -71,7 +76,8 @@ export function createGates(clock: Clock, maxWait: number): Gates {
     if (known) return known;
     const gate: Gate = {
       active: 0,
-      width: widest,
+      width: usual,
+      most: widest,
       successes: 0,
       until: 0,
       status: 429,
@@ -116,7 +122,8 @@ export function createGates(clock: Clock, maxWait: number): Gates {
       if (epoch === gate.epoch) {
         gate.epoch += 1;
         gate.refusals += 1;
-        gate.width = Math.max(1, Math.floor(gate.width / 2));
+        gate.most = usual;
+        gate.width = Math.max(1, Math.floor(Math.min(gate.width, usual) / 2));
         gate.successes = 0;
       }
       const reset = budget?.remaining === 0 && budget.reset !== undefined ? budget.reset - clock.now() : undefined;
@@ -130,10 +137,12 @@ export function createGates(clock: Clock, maxWait: number): Gates {
     if (status >= 500 || epoch !== gate.epoch) return;
     gate.refusals = 0;
     gate.successes += 1;
-    if (gate.width < widest && gate.successes >= gate.width) {
-      gate.width += 1;
-      gate.successes = 0;
-    }
+    if (gate.width >= gate.most) return;
+    // One that refused gets one more after each round of answers; one that never did, once it is known, with each.
+    const refusedOnce = gate.most === usual;
+    if (gate.successes < (refusedOnce ? gate.width : known)) return;
+    gate.width += 1;
+    if (refusedOnce) gate.successes = 0;
   }
 
   return {
