@@ -1,6 +1,6 @@
 // A relay before a registry that is not on this machine: each byte arrives 10 ms later, in both directions, however many are on their way.
 // `far.ts HOST:PORT MS` relays until it is ended, and prints the address that it listens at.
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 
 const [to = '', ms = '10'] = process.argv.slice(2);
 const { hostname, port } = new URL(`http://${to}`);
@@ -18,6 +18,6 @@ const server = createServer({ noDelay: true, allowHalfOpen: true }, (near) => {
   relay(far, near);
 });
 server.listen(0, '127.0.0.1', () => {
-  const { port: own } = server.address() as AddressInfo;
-  process.stdout.write(`127.0.0.1:${own}\n`);
+  const address = server.address();
+  if (typeof address === 'object') process.stdout.write(`127.0.0.1:${address?.port}\n`);
 });

@@ -14,6 +14,7 @@ const measurements: Record<string, (rounds: number) => Promise<Measurement | Mea
   native: async (rounds) => (await import('./native.ts')).measure(rounds),
   unchanged: async (rounds) => (await import('./unchanged.ts')).measure(rounds),
   'join-many': async (rounds) => (await import('./join.ts')).measureMany(rounds),
+  'join-far': async (rounds) => (await import('./join.ts')).measureFar(rounds),
   'join-one': async (rounds) => (await import('./join.ts')).measureOne(rounds),
   copy: async (rounds) => (await import('./copy.ts')).measure(rounds),
   export: async (rounds) => (await import('./export.ts')).measure(rounds),
