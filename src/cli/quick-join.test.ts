@@ -1,10 +1,10 @@
 // The quick way joins where nothing is out of the ordinary, with five requests; everything else it leaves, and the whole command does it.
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { blobOf, imageManifest, type ScriptedServer, type Seen, scriptedServer } from '../registry/testing.ts';
 import { quickJoin } from './quick-join.ts';
@@ -75,23 +75,15 @@ async function quick(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ don
 }
 
 /** The command as it is called, from its source. */
-async function command(
-  args: string[],
-  env: NodeJS.ProcessEnv = {},
-): Promise<{ code: number | null; out: string; err: string }> {
-  const program = join(import.meta.dirname, 'start.ts');
-  const child = spawn(process.execPath, [program, 'join', '--config', join(folder, 'none'), ...args], {
-    env: { ...process.env, NO_COLOR: '1', DOCKER_CONFIG: folder, ...env },
+async function command(args: string[]): Promise<{ code: number | undefined; out: string; err: string }> {
+  const words = [join(import.meta.dirname, 'start.ts'), 'join', '--config', join(folder, 'none'), ...args];
+  const env = { NO_COLOR: '1', DOCKER_CONFIG: folder };
+  const { exitCode, stdout, stderr } = await execa(process.execPath, words, {
+    env,
+    reject: false,
+    stripFinalNewline: false,
   });
-  const said = { out: '', err: '' };
-  child.stdout.on('data', (chunk) => {
-    said.out += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    said.err += chunk;
-  });
-  const code = await new Promise<number | null>((done) => child.on('close', done));
-  return { code, ...said };
+  return { code: exitCode, out: stdout, err: stderr };
 }
 
 test('two images are joined with five requests, and the whole command gives the same', async () => {
