@@ -1,5 +1,5 @@
 // The quick way joins where nothing is out of the ordinary, with five requests; everything else it leaves, and the whole command does it.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -10,10 +10,8 @@ import { blobOf, imageManifest, type ScriptedServer, type Seen, scriptedServer }
 import { quickJoin } from './quick-join.ts';
 
 interface World {
-  host: string;
   /** What the registry has, by path. */
   there: Map<string, { type: string; bytes: Buffer }>;
-  seen: Seen[];
   /** Answers what is out of the ordinary: true where it did. */
   answer: (request: Seen, response: ServerResponse) => boolean;
 }
@@ -24,7 +22,7 @@ let folder: string;
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 const indexType = 'application/vnd.oci.image.index.v1+json';
-const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+const digestOf = (bytes: Buffer): string => `sha256:${hash('sha256', bytes)}`;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'splitbuild-quick-'));
@@ -40,7 +38,7 @@ beforeEach(async () => {
     const headers = { 'content-type': type, 'docker-content-digest': digestOf(bytes), 'content-length': bytes.length };
     response.writeHead(type === '' ? 404 : 200, headers).end(bytes);
   });
-  world = { host: server.host, there, seen: server.seen, answer: () => false };
+  world = { there, answer: () => false };
   for (const architecture of ['amd64', 'arm64']) push(`1-${architecture}`, architecture);
 });
 
@@ -56,21 +54,19 @@ function put(repository: string, tag: string, type: string, bytes: Buffer): void
 function push(tag: string, architecture: string, repository = 'app'): Buffer {
   const config = Buffer.from(JSON.stringify({ os: 'linux', architecture, tag }));
   const manifest = imageManifest(config, [Buffer.from(`layer of ${architecture}`)]);
-  const type = 'application/octet-stream';
-  world.there.set(`/v2/${repository}/blobs/${digestOf(config)}`, { type, bytes: config });
+  world.there.set(`/v2/${repository}/blobs/${digestOf(config)}`, { type: 'application/octet-stream', bytes: config });
   put(repository, tag, manifestType, manifest);
   return manifest;
 }
 
-const usual = (): string[] => ['1', '1-amd64', '1-arm64'].map((tag) => `${world.host}/app:${tag}`);
-const puts = (): Seen[] => world.seen.filter(({ method }) => method === 'PUT');
+const usual = (): string[] => ['1', '1-amd64', '1-arm64'].map((tag) => `${server.host}/app:${tag}`);
+const puts = (): Seen[] => server.seen.filter(({ method }) => method === 'PUT');
 
 async function quick(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ done: boolean; printed: string }> {
   let printed = '';
-  const print = (text: string): void => {
+  const done = await quickJoin(['--config', join(folder, 'none'), ...args], env, (text) => {
     printed += text;
-  };
-  const done = await quickJoin(['--config', join(folder, 'none'), ...args], env, print);
+  });
   return { done, printed };
 }
 
@@ -89,7 +85,7 @@ async function command(args: string[]): Promise<{ code: number | undefined; out:
 test('two images are joined with five requests, and the whole command gives the same', async () => {
   const { done, printed } = await quick(usual());
   expect(done).toBe(true);
-  expect(world.seen.map(({ method, url }) => `${method} ${url.replace(/sha256:.*/, '…')}`).sort()).toEqual([
+  expect(server.seen.map(({ method, url }) => `${method} ${url.replace(/sha256:.*/, '…')}`).sort()).toEqual([
     'GET /v2/app/blobs/…',
     'GET /v2/app/blobs/…',
     'GET /v2/app/manifests/1-amd64',
@@ -118,7 +114,7 @@ describe('it is left to the whole command, and nothing is put, where', () => {
       response.writeHead(status, { 'content-length': 0, ...headers }).end();
       return true;
     };
-  test.each<[string, () => void]>([
+  test.each<[string, () => unknown]>([
     [
       'a login is asked for',
       () => {
@@ -137,18 +133,8 @@ describe('it is left to the whole command, and nothing is put, where', () => {
         world.answer = answers(429, { 'retry-after': '1' });
       },
     ],
-    [
-      'there is no such image',
-      () => {
-        world.there.delete('/v2/app/manifests/1-arm64');
-      },
-    ],
-    [
-      'two are of one platform',
-      () => {
-        push('1-arm64', 'amd64');
-      },
-    ],
+    ['there is no such image', () => world.there.delete('/v2/app/manifests/1-arm64')],
+    ['two are of one platform', () => push('1-arm64', 'amd64')],
     [
       'the bytes have another digest than the registry names',
       () => {
@@ -171,30 +157,16 @@ describe('it is left to the whole command, and nothing is put, where', () => {
           if (path.includes('/blobs/')) blob.bytes = Buffer.from('{"os":"linux","architecture":"s390x"}');
       },
     ],
-    [
-      'a config names no platform',
-      () => {
-        pushConfig('{}');
-      },
-    ],
+    ['a config names no platform', () => pushConfig('{}')],
     [
       'a manifest has a shape that is none',
-      () => {
-        put('app', '1-arm64', manifestType, Buffer.from('{"schemaVersion":2}'));
-      },
+      () => put('app', '1-arm64', manifestType, Buffer.from('{"schemaVersion":2}')),
     ],
     [
       'a manifest says more than the plainest does',
-      () => {
-        put('app', '1-arm64', manifestType, imageManifest(Buffer.from('{}'), [], { artifactType: 'a/b' }));
-      },
+      () => put('app', '1-arm64', manifestType, imageManifest(Buffer.from('{}'), [], { artifactType: 'a/b' })),
     ],
-    [
-      'one is an index with an attestation',
-      () => {
-        put('app', '1-arm64', indexType, attested());
-      },
-    ],
+    ['one is an index with an attestation', () => put('app', '1-arm64', indexType, attested())],
     [
       'the connection breaks',
       () => {
@@ -215,7 +187,7 @@ describe('it is left to the whole command, and nothing is put, where', () => {
       'an image lies in another repository',
       () => {
         push('1-arm64', 'arm64', 'other');
-        return [...usual().slice(0, 2), `${world.host}/other:1-arm64`];
+        return [...usual().slice(0, 2), `${server.host}/other:1-arm64`];
       },
     ],
     ['a platform is missing', () => ['--platform', 'linux/amd64', '--platform', 'linux/s390x', ...usual()]],
@@ -228,16 +200,16 @@ describe('it is left to the whole command, and nothing is put, where', () => {
     ],
     ['an option is none of the plain case', () => ['--from', 'list']],
     ['the command line is wrong', () => usual().slice(0, 1)],
-    ['the registry speaks HTTPS', () => usual().map((name) => name.replace(world.host, 'registry.example'))],
+    ['the registry speaks HTTPS', () => usual().map((name) => name.replace(server.host, 'registry.example'))],
   ])('%s', async (_what, args) => {
     expect(await quick(args())).toEqual({ done: false, printed: '' });
     expect(puts()).toEqual([]);
   });
 
   test('there is a proxy on the way', async () => {
-    const args = ['--plain-http', ...usual().map((name) => name.replace(world.host, 'registry.example'))];
-    expect(await quick(args, { http_proxy: `http://${world.host}` })).toEqual({ done: false, printed: '' });
-    expect(world.seen).toEqual([]);
+    const args = ['--plain-http', ...usual().map((name) => name.replace(server.host, 'registry.example'))];
+    expect(await quick(args, { http_proxy: `http://${server.host}` })).toEqual({ done: false, printed: '' });
+    expect(server.seen).toEqual([]);
   });
 });
 
@@ -260,7 +232,7 @@ describe('the whole command takes over', () => {
     };
     writeFileSync(
       join(folder, 'config.json'),
-      JSON.stringify({ auths: { [world.host]: { auth: authorization.slice(6) } } }),
+      JSON.stringify({ auths: { [server.host]: { auth: authorization.slice(6) } } }),
     );
     expect(await command(usual())).toMatchObject({ code: 0, err: '' });
     expect(puts()).toHaveLength(1);
@@ -270,7 +242,7 @@ describe('the whole command takes over', () => {
     push('1-arm64', 'amd64');
     const { code, out, err } = await command(usual());
     expect({ code, out }).toEqual({ code: 1, out: '' });
-    expect(err).toContain(`${world.host}/app:1-amd64 and ${world.host}/app:1-arm64 are both for linux/amd64`);
+    expect(err).toContain(`${server.host}/app:1-amd64 and ${server.host}/app:1-arm64 are both for linux/amd64`);
     expect(puts()).toEqual([]);
   });
 
