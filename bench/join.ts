@@ -119,7 +119,7 @@ export function measureOne(rounds = 5): Promise<Measurement> {
       unit: 'ms',
       target: 'within 1.5 × `node -e 0`',
       reached: ({ ours, peer }) => ours <= 1.5 * peer('node -e 0'),
-      note: 'Process start included. What is above `node -e 0` is Node loading its network and crypto modules, and three rounds of requests that follow from each other (manifests, configs, index).',
+      note: 'Process start included. What is above `node -e 0` is Node loading its network and crypto modules, and three rounds of requests that follow from each other (manifests, configs, index): a script that makes the same five over a bare socket and checks nothing takes about 1.5 × as well.',
     };
   });
 }
