@@ -42,7 +42,7 @@ export function measureCriticalPath(rounds = 5): Promise<Measurement> {
       unit: 'ms',
       target: 'within 1.03 × the bare commands',
       reached: ({ ours: own, peers: [first = 0] }) => own <= 1.03 * first,
-      note: 'Four deep; each builder has one core and one slot, so the critical path is all builds of a platform. The bare commands are what it takes at least: build and push, one after the other, for each platform on its own engine, with the engine never waiting. splitbuild also starts, plans, reads back, joins, verifies, audits and publishes, which is two to three seconds of any run, and pushes beside the next build.',
+      note: 'Four deep; each builder has one core and one slot, so the critical path is all builds of a platform. The bare commands are what it takes at least: build and push, one after the other, for each platform on its own engine, with the engine never waiting. splitbuild also starts, plans, reads back, joins, verifies, audits and publishes, and pushes beside the next build.',
     };
   });
 }
