@@ -5,7 +5,7 @@ import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
 import type { Next } from '../plan/handover.ts';
-import { type HealthOptions, type Member, usualHealth } from './health.ts';
+import { type HealthOptions, type Member, newMember, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
 import { candidates, noBuilder } from './placement.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
@@ -105,14 +105,7 @@ export async function assembleFleet(
   const first = await Promise.all(sources.map(({ open }) => open(signal)));
   const members = sources.map((source, index): Member => {
     const opened = first[index];
-    return {
-      ...source,
-      opened: opened?.ok ? opened.value : undefined,
-      running: 0,
-      taken: 0,
-      offers: new Set(),
-      onLost: new Set(),
-    };
+    return newMember(source, opened?.ok ? opened.value : undefined);
   });
   const builders = members.flatMap(({ opened }) => opened?.builder ?? []);
   const failures = first.flatMap((one, index) =>

@@ -44,6 +44,11 @@ export interface Member {
   onLost: Set<(failure: Failure) => void>;
 }
 
+/** One that has no task yet. */
+export function newMember(source: Pick<Member, 'name' | 'endpoint' | 'open'>, opened: OpenBuilder | undefined): Member {
+  return { ...source, opened, running: 0, taken: 0, offers: new Set(), onLost: new Set() };
+}
+
 export interface Watch {
   /** Probes a builder whose work has just failed, before it gets more. */
   suspect(member: Member): Promise<void>;

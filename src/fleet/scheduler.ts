@@ -1,7 +1,8 @@
-// Which builder takes which task, and when. A task whose build is done offers its slot to others while it pushes. A free slot never stands idle while a task waits that it could take: it goes to the task with
-// the longest chain of work behind it, on the builder that is expected to be done with it first. That is list scheduling, which on m
-// equal slots takes at most 2 - 1/m times as long as any schedule could (Graham 1966, 1969), and far less with this order. As a run
-// has finitely many tasks and tries each finitely often, none waits forever behind more urgent ones.
+// Which builder takes which task, and when. A task whose build is done offers its slot to others while it pushes. A free slot never stands
+// idle while a task waits that it could take: it goes to the task with the longest chain of work behind it, on the builder that is expected
+// to be done with it first. That is list scheduling, which on m equal slots takes at most 2 - 1/m times as long as any schedule could
+// (Graham 1966, 1969), and far less with this order. As a run has finitely many tasks and tries each finitely often, none waits forever
+// behind more urgent ones.
 import type { Clock } from '../clock.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
@@ -245,7 +246,10 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
   };
 }
 
-/** The offer of a slot that one may have. Where as many as the builder has slots push already, there is none: what is built faster than it is pushed waits. */
+/**
+ * The offer of a slot that one may have. Where as many as the builder has slots push already, there is none: what is built faster than it
+ * is pushed waits.
+ */
 function offerTo({ offers, running, taken, opened }: Member, next: Next): SlotOffer | undefined {
   if (running - taken >= (opened?.builder.slots ?? 0)) return undefined;
   for (const offer of offers) if (offer.to(next)) return offer;

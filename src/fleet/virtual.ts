@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Engine } from '../engine/engine.ts';
 import { fail, ok } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
-import type { Member } from './health.ts';
+import { type Member, newMember } from './health.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 
 export interface VirtualBuilder {
@@ -32,18 +32,7 @@ export function createVirtualScheduler(builders: VirtualBuilder[], clock: Clock)
       registryAddress: '',
     };
     const opened = { builder, close: async () => undefined };
-    return {
-      ...{
-        name: shape.name,
-        endpoint: 'simulated',
-        opened,
-        running: 0,
-        taken: 0,
-        offers: new Set(),
-        onLost: new Set(),
-      },
-      open: async () => ok(opened),
-    };
+    return newMember({ name: shape.name, endpoint: 'simulated', open: async () => ok(opened) }, opened);
   });
   const health = { interval: Number.MAX_SAFE_INTEGER, patience: 1, misses: 1, wait: 1 };
   return createScheduler(members, { health, clock, settle: 0, onHealth: () => undefined });

@@ -47,12 +47,17 @@ export function createHandover(
   const slots = new Map<string, number>();
   const slotsOf = (platform: Platform): number => {
     const name = formatPlatform(platform);
+    const known = slots.get(name);
+    if (known !== undefined) return known;
     const has = (list: Platform[]): boolean => list.some((one) => samePlatform(one, platform));
     const native = builders.filter((builder) => has(builder.native));
     const able = native.length > 0 ? native : builders.filter((builder) => has(builder.emulated));
-    const found = slots.get(name) ?? able.reduce((sum, builder) => sum + builder.slots, 0);
+    const found = Math.max(
+      1,
+      able.reduce((sum, builder) => sum + builder.slots, 0),
+    );
     slots.set(name, found);
-    return Math.max(1, found);
+    return found;
   };
 
   return {
