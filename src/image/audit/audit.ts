@@ -175,9 +175,9 @@ async function factsOf(
   const other = others.get(digest);
   if (other) {
     const facts = await other;
+    if (signal.aborted) return fail({ kind: 'cancelled' });
     if (facts.ok) return ok({ facts: facts.value, streamed: false });
     // It failed for whoever began it, who may have been cancelled, or had no access: that is no answer for this audit.
-    if (signal.aborted) return fail({ kind: 'cancelled' });
     return factsOf(store, repository, layer, cache, signal);
   }
   const reading = readAndKeep(store, repository, layer, cache, signal).finally(() => others.delete(digest));
