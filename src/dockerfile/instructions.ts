@@ -1,14 +1,6 @@
 // A Dockerfile's stages as far as images are concerned: what a stage is built FROM, and what it copies or mounts from.
-// dockerfile-ast splits the text into instructions and words; where each character stood is kept, for pins.
-import { DockerfileParser, type Instruction, type ModifiableInstruction, type Onbuild } from 'dockerfile-ast';
 import { distance } from 'fastest-levenshtein';
-import { type DockerfileLines, type Problem, readLines } from './lines.ts';
-
-/** A word with line continuations taken out, and where each of its characters stands in the file. */
-export interface Word {
-  text: string;
-  offsets: number[];
-}
+import { type Problem, readLines, type Word, wordsOf } from './lines.ts';
 
 /** `COPY --from=` or a mount's `from=`. */
 export interface Source {
@@ -52,8 +44,12 @@ export function parseDockerfile(text: string): ParsedDockerfile {
     stages: [],
     problems: lines.problems,
   };
-  const reader = new Reader(text, lines, parsed);
-  for (const instruction of DockerfileParser.parse(lines.plain).getInstructions()) reader.read(instruction);
+  const reader = new Reader(parsed);
+  for (const instruction of lines.instructions) {
+    const words = wordsOf(instruction, escapeChar);
+    const keyword = words.next();
+    if (!keyword.done) reader.read(keyword.value, words);
+  }
   if (parsed.stages.length === 0 && parsed.problems.length === 0) {
     const start = text.search(/\S/);
     parsed.problems.push({
@@ -66,84 +62,80 @@ export function parseDockerfile(text: string): ParsedDockerfile {
 }
 
 class Reader {
-  private readonly text: string;
-  private readonly lines: DockerfileLines;
   private readonly parsed: ParsedDockerfile;
-  private readonly lineStarts = [0];
 
-  constructor(text: string, lines: DockerfileLines, parsed: ParsedDockerfile) {
-    this.text = text;
-    this.lines = lines;
+  constructor(parsed: ParsedDockerfile) {
     this.parsed = parsed;
-    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.lineStarts.push(at + 1);
   }
 
-  read(instruction: Instruction): void {
-    const keyword = instruction.getKeyword();
-    if (!keywords.includes(keyword)) this.unknown(instruction);
-    else if (keyword === 'FROM') this.from(instruction as ModifiableInstruction);
+  /** `words` are those after the keyword. */
+  read(word: Word, words: Iterator<Word, undefined>): void {
+    const keyword = word.text.toUpperCase();
+    if (!keywords.includes(keyword)) this.unknown(word);
+    else if (keyword === 'FROM') this.from(word, words);
     else if (this.parsed.stages.length > 0) {
-      if (keyword === 'ONBUILD') this.onbuild(instruction as Onbuild);
-      else this.sources(instruction, false);
-    } else if (keyword === 'ARG') this.arg(instruction);
-    else this.problem(instruction, `${keyword} stands before the first FROM`, 'only ARG may stand there');
+      if (keyword === 'ONBUILD') this.onbuild(word, words);
+      else this.sources(word, words, false);
+    } else if (keyword === 'ARG') this.arg(word, words);
+    else this.problem(word, `${keyword} stands before the first FROM`, 'only ARG may stand there');
   }
 
-  private onbuild(instruction: Onbuild): void {
-    const trigger = instruction.getTriggerInstruction();
-    const keyword = trigger?.getKeyword() ?? '';
-    if (!trigger) this.problem(instruction, 'ONBUILD is given no instruction');
+  private onbuild(onbuild: Word, words: Iterator<Word, undefined>): void {
+    const { value: trigger } = words.next();
+    const keyword = trigger?.text.toUpperCase() ?? '';
+    if (!trigger) this.problem(onbuild, 'ONBUILD is given no instruction');
     else if (keyword === 'FROM' || keyword === 'ONBUILD' || keyword === 'MAINTAINER') {
       this.problem(trigger, `${keyword} can't be an ONBUILD trigger`);
     } else if (!keywords.includes(keyword)) this.unknown(trigger);
-    else this.sources(trigger, true);
+    else this.sources(trigger, words, true);
   }
 
-  private arg(instruction: Instruction): void {
-    const words = this.words(instruction);
-    if (words.length === 0) this.problem(instruction, 'ARG is given no name');
-    for (const word of words) {
+  private arg(keyword: Word, words: Iterator<Word, undefined>): void {
+    const given = rest(words);
+    if (given.length === 0) this.problem(keyword, 'ARG is given no name');
+    for (const word of given) {
       const { text } = word;
       const range = rangeOf(word);
       const equals = text.indexOf('=');
-      if (equals === 0) this.problem(instruction, 'ARG is given no name', 'write ARG NAME=value, without blanks');
+      if (equals === 0) this.problem(keyword, 'ARG is given no name', 'write ARG NAME=value, without blanks');
       else if (equals < 0) this.parsed.args.push({ name: text, range });
       else this.parsed.args.push({ name: text.slice(0, equals), value: text.slice(equals + 1), range });
     }
   }
 
-  private from(instruction: ModifiableInstruction): void {
-    const words = this.words(instruction);
-    const [image, as, name] = words;
+  private from(keyword: Word, words: Iterator<Word, undefined>): void {
+    const { flags, next } = this.flags(words);
+    const given = next ? [next, ...rest(words)] : [];
+    const [image, as, name] = given;
     // After a FROM that can't be read the instructions still belong to some stage.
     const stage: Stage = { image: image ?? { text: '', offsets: [] }, sources: [] };
     this.parsed.stages.push(stage);
-    if (!image) this.problem(instruction, 'FROM is given no image', 'write FROM <image> [AS <name>]');
-    else if (words.length !== 1 && (words.length !== 3 || as?.text.toLowerCase() !== 'as')) {
-      this.problem(instruction, 'FROM takes an image, or an image, AS and a name', 'FROM <image> [AS <name>]');
+    if (!image) this.problem(keyword, 'FROM is given no image', 'write FROM <image> [AS <name>]');
+    else if (given.length !== 1 && (given.length !== 3 || as?.text.toLowerCase() !== 'as')) {
+      this.problem(keyword, 'FROM takes an image, or an image, AS and a name', 'FROM <image> [AS <name>]');
     } else if (name) {
       stage.name = name.text.toLowerCase();
       if (!/^[a-z][a-z0-9\-_.]*$/.test(stage.name)) {
         this.problem(
-          instruction,
+          keyword,
           `'${name.text}' can't be the name of a stage`,
           "it begins with a letter; letters, digits, '-', '_' and '.' may follow",
         );
       }
     }
-    for (const flag of this.flags(instruction)) {
+    for (const flag of flags) {
       if (flag.name === 'platform') stage.platform = flag.value;
-      else this.problem(instruction, `FROM has no flag --${flag.name}`, 'its only flag is --platform=');
+      else this.problem(keyword, `FROM has no flag --${flag.name}`, 'its only flag is --platform=');
     }
   }
 
-  private sources(instruction: Instruction, onbuild: boolean): void {
-    const keyword = instruction.getKeyword();
+  private sources(word: Word, words: Iterator<Word, undefined>, onbuild: boolean): void {
+    const keyword = word.text.toUpperCase();
     const stage = this.parsed.stages.at(-1);
     if (!stage || (keyword !== 'COPY' && keyword !== 'RUN' && keyword !== 'ADD')) return;
-    for (const { name, value } of this.flags(instruction as ModifiableInstruction)) {
+    for (const { name, value } of this.flags(words).flags) {
       if (name === 'from' && keyword === 'ADD') {
-        this.problem(instruction, 'ADD has no flag --from', 'write COPY --from=');
+        this.problem(word, 'ADD has no flag --from', 'write COPY --from=');
       } else if (name === 'from' && keyword === 'COPY' && value.text !== '') {
         stage.sources.push({ instruction: keyword, from: value, onbuild });
       } else if (name === 'mount' && keyword === 'RUN') {
@@ -155,58 +147,42 @@ class Reader {
     }
   }
 
-  /** The flags before the arguments, without their quotes; they end at a lone `--`. */
-  private flags(instruction: ModifiableInstruction): { name: string; value: Word }[] {
-    const found: { name: string; value: Word }[] = [];
-    for (const flag of instruction.getFlags()) {
-      const word = unquote(this.word(flag.getRange()), this.lines.escapeChar);
-      if (word.text === '--') break;
+  /** The flags before the arguments, without their quotes, and the first argument; a lone `--` ends them. */
+  private flags(words: Iterator<Word, undefined>): { flags: { name: string; value: Word }[]; next: Word | undefined } {
+    const flags: { name: string; value: Word }[] = [];
+    for (;;) {
+      const { value: next } = words.next();
+      if (!next?.text.startsWith('--')) return { flags, next };
+      const word = unquote(next, this.parsed.escapeChar);
+      if (word.text === '--') return { flags, next: words.next().value };
       const equals = word.text.indexOf('=');
       const end = equals < 0 ? word.text.length : equals;
-      found.push({ name: word.text.slice(2, end), value: slice(word, end + 1) });
+      flags.push({ name: word.text.slice(2, end), value: slice(word, end + 1) });
     }
-    return found;
   }
 
-  private words(instruction: Instruction): Word[] {
-    return instruction.getArguments().map((argument) => this.word(argument.getRange()));
-  }
-
-  private word(range: ReturnType<Instruction['getRange']>): Word {
-    const word: Word = { text: '', offsets: [] };
-    const { start, end } = this.offsets(range);
-    for (let offset = start; offset < end; offset++) {
-      if (this.lines.isDropped(offset)) continue;
-      word.text += this.text.charAt(offset);
-      word.offsets.push(offset);
-    }
-    return word;
-  }
-
-  private offsets({ start, end }: ReturnType<Instruction['getRange']>): { start: number; end: number } {
-    return {
-      start: (this.lineStarts[start.line] ?? 0) + start.character,
-      end: (this.lineStarts[end.line] ?? 0) + end.character,
-    };
-  }
-
-  private unknown(instruction: Instruction): void {
-    const word = this.word(instruction.getInstructionRange()).text;
+  private unknown(keyword: Word): void {
+    const word = keyword.text;
     // Of two as near, the one that begins alike: RNU is RUN, not ENV.
     const far = (keyword: string): number =>
       distance(keyword, word.toUpperCase()) + (keyword[0] === word[0]?.toUpperCase() ? 0 : 0.5);
     const [near] = keywords.filter((keyword) => far(keyword) < 3).sort((x, y) => far(x) - far(y));
     this.problem(
-      instruction,
+      keyword,
       `'${word}' is no instruction`,
       near ? `did you mean ${near}?` : 'a line that belongs to the one above needs a \\ at the end of that one',
     );
   }
 
-  private problem(instruction: Instruction, message: string, help?: string): void {
-    const range = this.offsets(instruction.getInstructionRange());
-    this.parsed.problems.push({ message, range, ...(help ? { help } : {}) });
+  private problem(keyword: Word, message: string, help?: string): void {
+    this.parsed.problems.push({ message, range: rangeOf(keyword), ...(help ? { help } : {}) });
   }
+}
+
+function rest(words: Iterator<Word, undefined>): Word[] {
+  const found: Word[] = [];
+  for (let { value } = words.next(); value; { value } = words.next()) found.push(value);
+  return found;
 }
 
 /** From a word's first character to its last, with any line break between. */

@@ -1,6 +1,5 @@
-// Where a Dockerfile's instructions begin and end, by BuildKit's rules (frontend/dockerfile/parser), and the same text
-// in a plain form of equal length for dockerfile-ast. dockerfile-ast alone takes a quoted `<<` for a heredoc, misses
-// `<< EOF`, and goes on after a line that ends in an escaped backslash: each would lose the stages that follow.
+// A Dockerfile's instructions and their words, by BuildKit's rules (frontend/dockerfile/parser): lines are joined, heredocs and comments
+// left out, and where each character stood is kept, for pins.
 import { lex } from './shell-lexer.ts';
 
 /** Something that BuildKit refuses; offsets are UTF-16 code units. */
@@ -10,11 +9,21 @@ export interface Problem {
   help?: string;
 }
 
+/** Lines that were joined. */
+export interface Instruction {
+  text: string;
+  /** Where its parts stand in the file, and in `text`, in order. */
+  parts: { start: number; at: number }[];
+}
+
+/** A word with line continuations taken out, and where each of its characters stands in the file. */
+export interface Word {
+  text: string;
+  offsets: number[];
+}
+
 export interface DockerfileLines {
-  /** As long as the text: no comments, heredocs, quotes or carriage returns, and `\` only where a line goes on. */
-  plain: string;
-  /** Is this character left out when lines are joined: the escape at a line's end, the break, comments between? */
-  isDropped: (offset: number) => boolean;
+  instructions: Instruction[];
   /** What `# escape=` says, or `\`. */
   escapeChar: string;
   /** Image of `# syntax=`. */
@@ -31,39 +40,40 @@ interface Line {
 }
 
 const directive = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+/** An empty line or a comment. */
+const isIgnored = /^\s*(?:#|$)/;
 const heredocWord = /^\d*<<(-?)\s*([^<]+)$/;
 
 export function readLines(text: string): DockerfileLines {
-  const plain = text.replace(/[^\n]/g, ' ').split('');
-  const dropped = new Uint8Array(text.length);
   const lines = splitLines(text);
   const content = (line: Line): string => text.slice(line.start, line.end);
   const { escapeChar, syntax, problems } = readDirectives(text, lines);
   const goesOn = new RegExp(`(?:^|[^\\${escapeChar}])\\${escapeChar}[ \\t]*$`);
+  const instructions: Instruction[] = [];
 
   for (let index = 0; index < lines.length; index++) {
     const first = lines[index];
-    if (!first || /^\s*(?:#|$)/.test(content(first))) continue;
+    if (!first || isIgnored.test(content(first))) continue;
     const start = first.start + content(first).search(/\S/);
-    const kept: number[] = [];
+    const instruction: Instruction = { text: '', parts: [] };
     let line: Line = first;
     for (;;) {
       const from = line === first ? start : line.start;
-      const continued = goesOn.test(text.slice(from, line.end));
-      const end = continued ? text.lastIndexOf(escapeChar, line.end - 1) : line.end;
-      for (let offset = from; offset < end; offset++) kept.push(offset);
+      const part = text.slice(from, line.end);
+      const last = part.lastIndexOf(escapeChar);
+      const continued = last >= 0 && goesOn.test(part);
+      instruction.parts.push({ start: from, at: instruction.text.length });
+      instruction.text += continued ? part.slice(0, last) : part;
       if (!continued) break;
       // Comments and empty lines between the parts of an instruction are no part of it.
       let following = lines[++index];
-      while (following && /^\s*(?:#|$)/.test(content(following))) following = lines[++index];
+      while (following && isIgnored.test(content(following))) following = lines[++index];
       if (!following) break;
-      plain[end] = '\\';
-      dropped.fill(1, end, following.start);
       line = following;
     }
-    writePlain(text, kept, escapeChar, plain);
+    instructions.push(instruction);
     const range = { start, end: Math.min(first.end, text.length) };
-    for (const { name, chomp } of heredocs(kept.map((offset) => text[offset]).join(''))) {
+    for (const { name, chomp } of heredocs(instruction.text)) {
       let found = false;
       while (!found && index + 1 < lines.length) {
         const body = lines[++index];
@@ -78,7 +88,37 @@ export function readLines(text: string): DockerfileLines {
       }
     }
   }
-  return { plain: plain.join(''), isDropped: (offset) => dropped[offset] === 1, escapeChar, syntax, problems };
+  return { instructions, escapeChar, ...(syntax ? { syntax } : {}), problems };
+}
+
+/** One after the other, as most instructions are only looked at for their first. Quoted and escaped blanks are part of a word. */
+export function* wordsOf({ text, parts }: Instruction, escapeChar: string): Generator<Word, undefined> {
+  let word: Word = { text: '', offsets: [] };
+  let quote = '';
+  let escaped = false;
+  for (const [index, { start, at }] of parts.entries()) {
+    const end = parts[index + 1]?.at ?? text.length;
+    for (let place = at; place < end; place++) {
+      const char = text.charAt(place);
+      const ends = !escaped && quote === '' && isBlank(char);
+      if (escaped) escaped = false;
+      else if (char === escapeChar && quote !== "'") escaped = true;
+      else if (quote === '' && (char === '"' || char === "'")) quote = char;
+      else if (char === quote) quote = '';
+      if (!ends) {
+        word.text += char;
+        word.offsets.push(start + place - at);
+      } else if (word.text !== '') {
+        yield word;
+        word = { text: '', offsets: [] };
+      }
+    }
+  }
+  if (word.text !== '') yield word;
+}
+
+function isBlank(char: string): boolean {
+  return char === ' ' || char === '\t' || char === '\v' || char === '\f' || char === '\r';
 }
 
 function splitLines(text: string): Line[] {
@@ -126,29 +166,11 @@ function readDirectives(text: string, lines: Line[]): { escapeChar: string; synt
   return { escapeChar, ...(syntax ? { syntax } : {}), problems };
 }
 
-/** Writes an instruction's characters so that blanks only stand between words, and nothing else is special. */
-function writePlain(text: string, kept: number[], escapeChar: string, plain: string[]): void {
-  let quote = '';
-  let escaped = false;
-  for (const offset of kept) {
-    const char = text.charAt(offset);
-    const blank = /[\t\v\f\r ]/.test(char);
-    let written = blank ? ' ' : /[\\`"'<#]/.test(char) ? '_' : char;
-    if (escaped) {
-      escaped = false;
-      if (blank) written = '_';
-    } else if (char === escapeChar && quote !== "'") escaped = true;
-    else if (quote === '' && (char === '"' || char === "'")) quote = char;
-    else if (char === quote) quote = '';
-    else if (blank && quote !== '') written = '_';
-    plain[offset] = written;
-  }
-}
-
 /** The heredocs that a joined instruction opens. Only ADD, COPY and RUN can, and not in their JSON form. */
 function heredocs(line: string): { name: string; chomp: boolean }[] {
+  if (!line.includes('<<')) return [];
   const command = /^(?:onbuild\s+)?(?:add|copy|run)\s+(?:--\S+\s+)*(.*)$/is.exec(line);
-  if (!command || !line.includes('<<') || isJson(command[1] ?? '')) return [];
+  if (!command || isJson(command[1] ?? '')) return [];
   const options = { escapeChar: '\\', lookup: () => undefined, keepUnset: true };
   const words = lex(line, { ...options, keepQuotes: true, keepEscapes: true });
   if (!words.ok) return [];

@@ -234,3 +234,11 @@ test('no text makes it throw, and every range holds what is written', () => {
     { numRuns: 3000 },
   );
 });
+
+test('an instruction may begin below a continued line that is empty', () => {
+  expect(read('\\\nFROM alpine\n').references.map(({ written }) => written)).toEqual(['alpine']);
+});
+
+test('flags end at the first word that is none, also where it holds --', () => {
+  expect(read('FROM alpine\nCOPY a--b --from=redis /\n').references.map(({ written }) => written)).toEqual(['alpine']);
+});

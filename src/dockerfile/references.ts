@@ -4,7 +4,8 @@ import { type Diagnostic, fail, type Location, ok, type Result } from '../failur
 import { formatPlatform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { type ArgOptions, type Args, expand, globalArgs, noValue } from './args.ts';
-import { type ParsedDockerfile, parseDockerfile, rangeOf, type Source, type Word } from './instructions.ts';
+import { type ParsedDockerfile, parseDockerfile, rangeOf, type Source } from './instructions.ts';
+import type { Word } from './lines.ts';
 import { lex } from './shell-lexer.ts';
 
 /** An image that a Dockerfile names. */
