@@ -28,6 +28,18 @@ const zod = {
     })),
 };
 
+/** Making a segmenter takes Intl 30 ms, and string-width makes one as it is loaded, for texts that few runs have. */
+const widths = {
+  name: 'widths',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[\\/]string-width[\\/]index\.js$/ }, async ({ path }) => ({
+      contents: (await readFile(path, 'utf8')).replace(
+        /^const segmenter = (new Intl\.Segmenter\(\));$/m,
+        'let made; const segmenter = { segment: (text) => (made ??= $1).segment(text) };',
+      ),
+    })),
+};
+
 /** Of undici, the client: its index has mocks, caches, WebSockets and fetch as well, and runs them all. Proxies and HTTP/2 when there is one. */
 const undici = {
   name: 'undici',
@@ -123,7 +135,7 @@ await build({
   entryPoints: { main: 'src/cli/main.ts' },
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
-  plugins: [zod, undici, builtins],
+  plugins: [zod, widths, undici, builtins],
 });
 await build({
   ...shared,

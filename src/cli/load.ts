@@ -1,6 +1,5 @@
 // What the commands share: the config, the family and the plan read with one set of options, failures printed in one way.
 import { resolve } from 'node:path';
-import { execa } from 'execa';
 import type { Config } from '../config/config.ts';
 import { type ParsedFile, parseConfig } from '../config/parse.ts';
 import { readConfig } from '../config/read.ts';
@@ -69,11 +68,13 @@ export async function loadConfig(options: Pick<FamilyOptions, 'config' | 'set' |
   const parsed = parseConfig(text.value, options.config);
   if (!parsed.ok) return parsed;
   hideSecretsOf(parsed.value);
+  // A word of git's in the data or in what is set: whatever else it may mean there, git is asked.
+  const namesGit = /gitTag|branch|commit/.test(JSON.stringify([parsed.value.value, set.value]));
   return readConfig(parsed.value, {
     file: options.config,
     env: process.env,
     set: set.value,
-    git: await gitState(resolve(file, '..')),
+    git: namesGit ? await gitState(resolve(file, '..')) : {},
     now: new Date(),
     ...(options.workflow ? { workflow: options.workflow } : {}),
   });
@@ -140,6 +141,7 @@ function leftAlone({ groups, exports, assets }: Config, mirrored: string[]): Dia
 
 /** What git says of the working tree; nothing where there is none. */
 async function gitState(cwd: string): Promise<{ branch?: string; tag?: string; commit?: string }> {
+  const { execa } = await import('execa');
   const git = async (...args: string[]): Promise<string | undefined> => {
     const done = await execa('git', args, { cwd, reject: false, stdin: 'ignore' });
     return done.failed || done.stdout === '' ? undefined : done.stdout.trim();

@@ -10,7 +10,8 @@ import { asList, asMap, asText, asTexts, valueAt } from './tree.ts';
 type Issue = z.core.$ZodIssue;
 type Node = Record<string, unknown>;
 
-const root: Node = jsonSchema();
+/** Made when something is wrong: a right config needs none of it. */
+let root: Node | undefined;
 
 /** Checks the shape of the expanded file; gives it with its defaults if it is right. */
 export function checkShape(
@@ -135,6 +136,7 @@ function exampleOf(node: Node): string | undefined {
 
 /** The part of the JSON Schema that speaks of a path. */
 function schemaAt(path: Path): Node {
+  root ??= jsonSchema();
   let node = root;
   for (const step of path) {
     const inObject =

@@ -1,6 +1,5 @@
 // Runs an engine's client as a child process: its output line by line, its end by exit code, its death by an AbortSignal.
 import { stripVTControlCharacters } from 'node:util';
-import { execa } from 'execa';
 import { fail, ok, type Result } from '../failure.ts';
 import type { OnLine } from './engine.ts';
 
@@ -46,6 +45,7 @@ export async function runClient(
 
 /** SIGTERM when the signal aborts, SIGKILL 5 s later; resolves only when the child has ended. */
 export async function runProcess(program: string, args: string[], options: ProcessOptions): Promise<ProcessEnd> {
+  const { execa } = await import('execa');
   if (options.signal.aborted) return { kind: 'cancelled' };
   const child = execa(program, args, {
     env: options.env,

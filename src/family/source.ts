@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { fail, ok, type Result } from '../failure.ts';
 import { createMask, urlCredentials } from '../secret.ts';
 
@@ -55,6 +54,7 @@ async function cloneAt(
     return fail({ kind: 'source', transient: false, message: mask(`git source '${url}#${ref}' ${refused}`), help });
   }
   const folder = join(cacheFolder, createHash('sha256').update(`${url}#${ref}`).digest('hex').slice(0, 16));
+  const { execa } = await import('execa');
   const git = (args: string[], allowed = ownTransports) =>
     execa('git', args, {
       cwd: folder,

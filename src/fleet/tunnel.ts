@@ -4,7 +4,6 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { fail, ok, type Result } from '../failure.ts';
 import type { Endpoint } from './endpoint.ts';
 
@@ -61,6 +60,7 @@ export async function openTunnel({ endpoint, registryPort, env, signal }: Tunnel
     // It ends with this process, even if that is killed: then its input ends.
     'cat',
   ];
+  const { execa } = await import('execa');
   const child = execa('ssh', args, {
     stdin: 'pipe',
     stdout: 'ignore',
