@@ -8,7 +8,7 @@ import type { BuildTask, Plan } from '../plan/plan.ts';
 import { type KeyParts, keyTag } from './build-key.ts';
 import type { RunContext } from './context.ts';
 import { findByKey } from './keys.ts';
-import type { PartsStore } from './keys-parts.ts';
+import type { PartsReader, PartsStore } from './keys-parts.ts';
 import { type Standing, survey } from './keys-survey.ts';
 import { wasTested } from './test-task.ts';
 
@@ -21,7 +21,7 @@ export interface BuildReason {
 }
 
 export type WhyWorld = Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs'> & {
-  parts: Pick<PartsStore, 'read'>;
+  parts: Pick<PartsStore, 'read'> & PartsReader;
 };
 
 export interface Explained {
@@ -70,16 +70,16 @@ function reasonOf(task: BuildTask, standing: Standing, parts: WhyWorld['parts'],
     ({ reference, why }) => `${reference} can't be pinned to a digest, so that it is built in every run (${why})`,
   );
   if (unpinned.length > 0 || !prepared) return { state: 'build', ...key, why: unpinned };
-  const last = parts.read(task);
-  if (!last)
+  if (parts.read(task)?.key === prepared.key)
+    return { state: 'build', ...key, why: ['nothing has changed, but the registry has its last build no more'] };
+  const before = parts.partsOf(task);
+  if (!before)
     return {
       state: 'build',
       ...key,
       why: ['no build with this key in the registry (no local record of the last one)'],
     };
-  if (last.key === prepared.key)
-    return { state: 'build', ...key, why: ['nothing has changed, but the registry has its last build no more'] };
-  const why = differences(last.parts, prepared.parts, task, plan);
+  const why = differences(before, prepared.parts, task, plan);
   return { state: 'build', ...key, why: why.length > 0 ? why : ['keys are made in another way since the last build'] };
 }
 
