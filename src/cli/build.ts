@@ -210,7 +210,7 @@ function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]
   if (given.length === 0) return ok(config.builders);
   const builders: BuilderConfig[] = [];
   for (const pair of given) {
-    const match = /^([A-Za-z0-9][\w.-]*)=(?:(docker|buildah)\+)?(.+)$/.exec(pair);
+    const match = /^([A-Za-z0-9][\w.-]*)=(?:(docker|buildah|buildkit)\+)?(.+)$/.exec(pair);
     if (!match) {
       return fail({
         kind: 'usage',
@@ -219,7 +219,7 @@ function chosenBuilders(given: string[], config: Config): Result<BuilderConfig[]
       });
     }
     const [, name = '', engine, endpoint = ''] = match;
-    builders.push({ name, endpoint, engine: engine === 'buildah' ? 'buildah' : 'docker' });
+    builders.push({ name, endpoint, engine: engine === 'buildah' || engine === 'buildkit' ? engine : 'docker' });
   }
   return ok(builders);
 }

@@ -155,7 +155,7 @@ export interface CiConfig {
 export interface BuilderConfig {
   name: string;
   endpoint: string;
-  engine: 'docker' | 'buildah';
+  engine: 'docker' | 'buildah' | 'buildkit';
   platforms?: Platform[];
   slots?: number;
   tls?: { ca?: string; cert?: string; key?: string };

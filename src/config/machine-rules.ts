@@ -15,24 +15,24 @@ export function checkBuilders(builders: unknown, problems: Problems): void {
       problems.error('duplicate-builder', name.path, message, { help: 'give each a name of its own' });
     } else if (name) names.set(name.text, index);
     const endpoint = textAt(builder, 'endpoint', path);
-    if (endpoint) checkEndpoint(endpoint, problems);
+    if (endpoint) checkEndpoint(endpoint, asMap(builder)?.engine === 'buildkit', problems);
     checkPlatforms(asMap(builder)?.platforms, [...path, 'platforms'], problems);
   }
 }
 
-const endpointForms = 'local, unix:///path, ssh://[user@]host[:port][/socket], tcp://host:port or context://name';
+const endpointForms = 'local, unix:///path, ssh://[user@]host[:port][/socket], tcp://host:port or';
 const hostName = '(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])';
 
-function checkEndpoint({ text, path }: Item, problems: Problems): void {
-  const help = endpointHelp(problems.formOf({ text, path }));
+function checkEndpoint({ text, path }: Item, isBuildkit: boolean, problems: Problems): void {
+  const help = endpointHelp(problems.formOf({ text, path }), isBuildkit);
   if (help === undefined) return;
   problems.error('endpoint', path, `'${text}' is not an endpoint`, {
-    help: `${help} (an endpoint is ${endpointForms})`,
+    help: `${help} (an endpoint is ${endpointForms} ${isBuildkit ? 'kube-pod://name' : 'context://name'})`,
   });
 }
 
 /** What to write instead; undefined if it is an endpoint. */
-function endpointHelp(text: string): string | undefined {
+function endpointHelp(text: string, isBuildkit: boolean): string | undefined {
   const [, scheme = '', rest = ''] = /^([A-Za-z][A-Za-z0-9+.-]*):(.*)$/s.exec(text) ?? [];
   const bare = rest.replace(/^\/*/, '');
   if (text === 'local') return undefined;
@@ -50,7 +50,14 @@ function endpointHelp(text: string): string | undefined {
       if (new RegExp(`^//${hostName}:\\d{1,5}$`).test(rest)) return undefined;
       return `a tcp endpoint has a host and a port: write 'tcp://${bare.split(/[:/]/)[0] || 'arm-1'}:2376'`;
     }
+    case 'kube-pod':
+    case 'docker-container':
+    case 'podman-container':
+    case 'nerdctl-container':
+      if (!isBuildkit) return "such an endpoint is one of BuildKit's: add 'engine: buildkit'";
+      return /^\/\/[A-Za-z0-9]\S*$/.test(rest) ? undefined : `name it: write '${scheme}://name'`;
     case 'context':
+      if (isBuildkit) return 'a docker context leads to a Docker Engine, and this builder is a BuildKit';
       return /^\/\/[A-Za-z0-9][\w.+-]*$/.test(rest) ? undefined : "name a docker context: write 'context://name'";
     case 'http':
     case 'https':

@@ -111,12 +111,15 @@ const image = z.strictObject({
 const builder = z.strictObject({
   name: text.describe('Name of the machine, once in this list').meta({ examples: ['arm'] }),
   endpoint: text
-    .describe('local, unix:///path, ssh://[user@]host[:port][/socket], tcp://host:port or context://name')
+    .describe(
+      'local, unix:///path, ssh://[user@]host[:port][/socket], tcp://host:port or context://name; with BuildKit also kube-pod://name and docker-container://name',
+    )
     .meta({
       examples: ['ssh://ci@arm-1'],
-      pattern: '^(local|unix:///.+|ssh://.+|tcp://.+:\\d+|context://.+|.*\\$\\{.*)$',
+      pattern:
+        '^(local|unix:///.+|ssh://.+|tcp://.+:\\d+|context://.+|(kube-pod|(docker|podman|nerdctl)-container)://.+|.*\\$\\{.*)$',
     }),
-  engine: z.enum(['docker', 'buildah']).default('docker').describe('Engine that answers there'),
+  engine: z.enum(['docker', 'buildah', 'buildkit']).default('docker').describe('Engine that answers there'),
   platforms: platforms.optional().describe('Platforms that it builds natively. Default: what its engine reports'),
   slots: z
     .number()

@@ -4,7 +4,7 @@ import type { Digest } from '../image/oci.ts';
 import type { Platform } from '../image/platform.ts';
 
 export interface EngineInfo {
-  engine: 'docker' | 'buildah';
+  engine: 'docker' | 'buildah' | 'buildkit';
   /** The engine's own version. */
   version: string;
   /** The client program and what it drives: `/usr/bin/docker 20.10.24, BuildKit in the engine`. */
@@ -49,6 +49,7 @@ export interface Engine {
   probe(signal: AbortSignal): Promise<Result<EngineInfo>>;
   /** Can the machine run programs of the platform, natively or by binfmt_misc? Found by running a tiny static program in a build. */
   canRun(platform: Platform, signal: AbortSignal): Promise<Result<boolean>>;
+  /** Ends when the steps are done; an engine that can't push later may be pushing already, and lets `push` await that. */
   build(request: BuildRequest, onLine: OnLine, signal: AbortSignal): Promise<Result<void>>;
   /** The digest is the engine's word for what it pushed; the caller reads it back from the registry. */
   push(

@@ -3,7 +3,7 @@ import type { Failure } from '../failure.ts';
 import type { Exited } from './process.ts';
 
 const engineLost =
-  /Cannot connect to the Docker daemon|error during connect|rpc error: code = (Unavailable|Canceled)|error reading from server|connection reset by peer|transport is closing|closed network connection/i;
+  /Cannot connect to the Docker daemon|error during connect|rpc error: code = (Unavailable|Canceled)|failed to solve: (Unavailable|Canceled): |error reading from server|connection reset by peer|transport is closing|closed network connection/i;
 /** What the client itself ends with when its engine dies under it; a build's own output may say the same, but not as the last word. */
 const endedInside = /^(?:ERROR: )?(?:failed to [^:]+: )*(?:unexpected )?EOF$/;
 /** Seen of engines that push two images with layers in common to one repository at a time: the next try succeeds. */
@@ -11,13 +11,28 @@ const pushRace = /digest invalid|blob unknown|blob upload unknown/i;
 const registryLost =
   /(failed to (do request|resolve|fetch|copy|authorize|push)|pull access|manifest|received unexpected HTTP status|blob upload).*(connection refused|timeout|EOF|no such host|TLS handshake|50[0234]|429|too ?many ?requests)/i;
 
+/** Where an engine is told which registries it may trust. */
+export interface TrustHelp {
+  plainHttp: string;
+  certificate(host: string): string;
+}
+
 const httpsExpected = /server gave HTTP response to HTTPS client/i;
 // Before Docker 23, BuildKit takes a host without a scheme for one of TLS that is not to be checked.
-const insecureHelp =
-  'the registry speaks plain HTTP: add it to the engine’s insecure-registries as "http://HOST:PORT" (daemon.json), or give it TLS';
+const dockerTrust: TrustHelp = {
+  plainHttp:
+    'the registry speaks plain HTTP: add it to the engine’s insecure-registries as "http://HOST:PORT" (daemon.json), or give it TLS',
+  certificate: (host) => `put its CA into /etc/docker/certs.d/${host}/ca.crt on the engine's machine`,
+};
+
+export const buildkitTrust: TrustHelp = {
+  plainHttp:
+    'the registry speaks plain HTTP: write `[registry."HOST:PORT"]` and `http = true` into the buildkitd.toml there, or give it TLS',
+  certificate: (host) => `write [registry."${host}"] with ca = ["FILE"] into the buildkitd.toml there`,
+};
 
 /** Exit code and last lines of a build that did not succeed. */
-export function buildFailure(exitCode: number, lines: string[], where: string): Failure {
+export function buildFailure(exitCode: number, lines: string[], where: string, trust = dockerTrust): Failure {
   const end = lines.slice(-15).join('\n');
   if (engineLost.test(end) || endedInside.test(lines.at(-1)?.trim() ?? '')) {
     const message = `the engine was lost during the build: ${lastWords(lines)}`;
@@ -29,7 +44,7 @@ export function buildFailure(exitCode: number, lines: string[], where: string): 
       transient: false,
       message: `an image could not be fetched: ${lastWords(lines)}`,
       where,
-      help: insecureHelp,
+      help: trust.plainHttp,
     };
   }
   if (registryLost.test(end)) {
@@ -71,13 +86,12 @@ export function runFailure(command: string | string[], { exitCode, lines }: Exit
 }
 
 /** Last lines of a push that did not succeed. */
-export function pushFailure(reference: string, lines: string[], where: string): Failure {
+export function pushFailure(reference: string, lines: string[], where: string, trust = dockerTrust): Failure {
   const words = lastWords(lines);
   const failure = { kind: 'registry', message: `${reference} can't be pushed: ${words}`, where } as const;
-  if (httpsExpected.test(words)) return { ...failure, transient: false, help: insecureHelp };
+  if (httpsExpected.test(words)) return { ...failure, transient: false, help: trust.plainHttp };
   if (/x509|certificate/i.test(words)) {
-    const host = reference.split('/')[0];
-    const help = `the engine does not trust the registry's certificate: put its CA into /etc/docker/certs.d/${host}/ca.crt on the engine's machine`;
+    const help = `the engine does not trust the registry's certificate: ${trust.certificate(reference.split('/')[0] ?? '')}`;
     return { ...failure, transient: false, help };
   }
   if (/denied|unauthorized|authentication required|no basic auth/i.test(words)) {
@@ -101,5 +115,5 @@ function lastWords(lines: string[]): string {
     said.findLast((line) => /error|failed|denied|unauthorized/i.test(line)) ??
     said.at(-1) ??
     'no output'
-  ).replace(/^ERROR: /, '');
+  ).replace(/^ERROR: |^error: (?=failed to )/, '');
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { BuilderConfig } from '../config/config.ts';
 import { createBuildahEngine } from '../engine/buildah.ts';
+import { createBuildkitEngine } from '../engine/buildkit.ts';
 import { createDockerEngine, type DockerConnection } from '../engine/docker.ts';
 import { findDockerClient, parse } from '../engine/docker-client.ts';
 import type { Engine, EngineInfo } from '../engine/engine.ts';
@@ -26,7 +27,7 @@ export async function openBuilder(
   const endpoint = await resolveEndpoint(config, options, signal);
   if (!endpoint.ok) return endpoint;
   const { loopbackPort } = options.registry;
-  if (endpoint.value.kind === 'tcp' && loopbackPort !== undefined && !isLoopback(endpoint.value.address)) {
+  if (loopbackPort !== undefined && isElsewhere(endpoint.value)) {
     return fail({
       kind: 'placement',
       message: `builder '${config.name}' can't reach the embedded registry, which listens on this machine's loopback`,
@@ -56,6 +57,11 @@ export async function openBuilder(
   return ok({ builder: { ...builder.value, registryAddress }, close });
 }
 
+/** Has a loopback of its own, to which no tunnel leads. */
+function isElsewhere(endpoint: Endpoint): boolean {
+  return endpoint.kind === 'within' || (endpoint.kind === 'tcp' && !isLoopback(endpoint.address));
+}
+
 function createEngine(
   { engine, tls, endpoint: written }: BuilderConfig,
   endpoint: Endpoint,
@@ -63,7 +69,27 @@ function createEngine(
   env: FleetOptions['env'],
 ): Engine {
   if (engine === 'buildah') return createBuildahEngine({ endpoint: written, env });
+  if (engine === 'buildkit') {
+    const address = buildkitAddress(endpoint, tunnel);
+    return createBuildkitEngine({ address, endpoint: written, env, ...(tls ? { tls } : {}) });
+  }
   return createDockerEngine({ connection: connection(endpoint, tunnel, tls), endpoint: written, env });
+}
+
+function buildkitAddress(endpoint: Endpoint, tunnel: Tunnel | undefined): string | undefined {
+  switch (endpoint.kind) {
+    case 'local':
+    case 'context':
+      return undefined;
+    case 'unix':
+      return `unix://${endpoint.path}`;
+    case 'ssh':
+      return `unix://${tunnel?.socket ?? ''}`;
+    case 'tcp':
+      return `tcp://${endpoint.address}`;
+    case 'within':
+      return endpoint.address;
+  }
 }
 
 function connection(endpoint: Endpoint, tunnel: Tunnel | undefined, tls: BuilderConfig['tls']): DockerConnection {
@@ -76,6 +102,8 @@ function connection(endpoint: Endpoint, tunnel: Tunnel | undefined, tls: Builder
       return { kind: 'host', address: `unix://${tunnel?.socket ?? ''}` };
     case 'tcp':
       return { kind: 'host', address: `tcp://${endpoint.address}`, ...(tls ? { tls } : {}) };
+    case 'within':
+      return { kind: 'host', address: endpoint.address };
     case 'context':
       return { kind: 'context', name: endpoint.name };
   }
@@ -154,9 +182,13 @@ async function resolveEndpoint(
   { env }: FleetOptions,
   signal: AbortSignal,
 ): Promise<Result<Endpoint>> {
-  const parsed = parseEndpoint(config.endpoint);
+  const parsed = parseEndpoint(config.endpoint, config.engine);
   if (!parsed.ok) return parsed;
   const endpoint = parsed.value;
+  if (config.engine === 'buildkit') {
+    const { BUILDKIT_HOST: host } = env;
+    return endpoint.kind === 'local' && host ? parseEndpoint(host, 'buildkit') : parsed;
+  }
   if (config.engine === 'buildah') {
     if (endpoint.kind === 'local') return parsed;
     return fail({
