@@ -68,6 +68,31 @@ test('what was reused is gone on with after a run that was not done, and not aft
   expect((await left('done')).unfinished.size).toBe(0);
 });
 
+test('journals are read alike wherever the tasks stand in them, and whatever texts look like a journal', async () => {
+  const strange = { ...here, name: 'a,"tasks":[{', engine: '{"type":"task-output"' };
+  const begin: Event = { ...started, builders: [strange], plan: { ...plan, family: 'ä' } };
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  write(folder, '1', [begin, { ...finished, task: 'build ä linux/amd64' }]);
+  const before = mkdtempSync(join(tmpdir(), 'journal-'));
+  const lines = [begin, { ...finished, task: 'build ä linux/amd64' }].map((event) => `${JSON.stringify(event)}\n`);
+  appendFileSync(join(before, '1.jsonl'), lines.join(''));
+  const history = await readHistory(folder, 'ä');
+  expect([...history.builders.values()]).toEqual([strange]);
+  expect([...history.unfinished.keys()]).toEqual(['build ä linux/amd64']);
+  expect(await readHistory(before, 'ä')).toEqual(history);
+});
+
+test('a run without tasks, as a rollback is one, leaves unfinished what it found unfinished', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'journal-'));
+  write(folder, '1', [started, finished]);
+  const end = { type: 'run-finished' as const, run: 'r', wallMs: 1, criticalPathMs: 1, criticalPath: [], time: 2 };
+  write(folder, '2', [
+    { ...started, run: 'back', plan: { ...plan, tasks: [] } },
+    { ...end, outcome: 'done' },
+  ]);
+  expect((await readHistory(folder, 'shop')).unfinished.size).toBe(1);
+});
+
 test('the journal of another family is passed over', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'journal-'));
   write(folder, '1', [started, finished]);

@@ -27,7 +27,7 @@ export function openJournal(folder: string, run: string): Result<Journal> {
     return ok({
       append(event) {
         try {
-          writeSync(file, `${JSON.stringify(event)}\n`);
+          writeSync(file, `${JSON.stringify(inOrder(event))}\n`);
           if (promises.has(event.type)) fsyncSync(file);
           return ok(undefined);
         } catch (error) {
@@ -41,6 +41,14 @@ export function openJournal(folder: string, run: string): Result<Journal> {
   } catch (error) {
     return fail(unwritable(error, folder));
   }
+}
+
+/** The tasks, which are most of a journal, come last, so that a later run need not read them. */
+function inOrder(event: Event): Event {
+  if (event.type !== 'run-started') return event;
+  const { type, run, time, builders, plan, lastDurations } = event;
+  const { tasks, ...rest } = plan;
+  return { type, run, time, builders, plan: { ...rest, tasks }, lastDurations };
 }
 
 function unwritable(error: unknown, folder: string): Failure {
@@ -88,8 +96,8 @@ export interface History {
   open: OpenPublication[];
 }
 
-/** What earlier runs of a family left, from their journals' texts, oldest first. */
-export function replayHistory(journals: Iterable<string>, family: string): History {
+/** What earlier runs of a family left, from their journals, oldest first. */
+export function replayHistory(journals: Iterable<string | Buffer>, family: string): History {
   const history: History = {
     durations: {},
     pushShares: {},
@@ -99,14 +107,14 @@ export function replayHistory(journals: Iterable<string>, family: string): Histo
     refused: new Map(),
     open: [],
   };
-  for (const text of journals) {
-    const events = parseJournal(text, endedWell(text) ? outOfDate : withoutMeaning);
-    const started = events.find((event) => event.type === 'run-started');
-    if (started?.type !== 'run-started' || started.plan.family !== family) continue;
-    const builds = started.plan.tasks.length > 0;
+  for (const journal of journals) {
+    const bytes = typeof journal === 'string' ? Buffer.from(journal) : journal;
+    const started = readStarted(bytes);
+    if (started?.family !== family) continue;
+    const events = parseJournal(meaningful(bytes));
     for (const builder of started.builders) history.builders.set(builder.name, builder);
     history.samples.push(...samplesOf(events));
-    for (const event of events) replay(event, { run: started.run, builds }, history);
+    for (const event of events) replay(event, started, history);
   }
   return history;
 }
@@ -119,8 +127,8 @@ export async function readHistory(folder: string, family: string): Promise<Histo
   );
   times.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1));
   const newest = times.slice(-20);
-  const texts = await Promise.all(newest.map(({ name }) => readFile(join(folder, name), 'utf8').catch(() => '')));
-  return replayHistory(texts, family);
+  const journals = await Promise.all(newest.map(({ name }) => readFile(join(folder, name)).catch(() => '')));
+  return replayHistory(journals, family);
 }
 
 /** `builds`: the run was to build, and was not a rollback. */
@@ -165,21 +173,57 @@ function replay(event: Event, { run, builds }: { run: string; builds: boolean },
   }
 }
 
-/** Beginnings of lines that tell a later run nothing: most of a journal, which needn't be parsed. */
-const withoutMeaning = ['{"type":"task-output"'];
-/** The same of a run that was done: it left nothing to go on with. */
-const outOfDate = [...withoutMeaning, '{"type":"task-reused"'];
+interface Started {
+  run: string;
+  family: string;
+  builders: BuilderInfo[];
+  builds: boolean;
+}
 
-function endedWell(text: string): boolean {
-  const [last] = parseJournal(text.slice(text.lastIndexOf('\n', text.length - 2) + 1));
+/** What the first line of a journal says, without parsing the tasks in it where they come last. */
+function readStarted(journal: Buffer): Started | undefined {
+  const end = journal.indexOf('\n');
+  if (end < 0) return undefined;
+  const tasks = journal.subarray(0, end).indexOf(',"tasks":[');
+  const builds = tasks >= 0 && journal[tasks + ',"tasks":['.length] !== ']'.charCodeAt(0);
+  const texts = tasks < 0 ? [] : [`${journal.toString('utf8', 0, tasks)},"tasks":[]}}`];
+  for (const text of [...texts, journal.toString('utf8', 0, end)]) {
+    const [event] = parseJournal(text);
+    if (event?.type !== 'run-started' || event.builders === undefined) continue;
+    return { run: event.run, family: event.plan.family, builders: event.builders, builds };
+  }
+  return undefined;
+}
+
+/** Types of events that tell a later run nothing: most of a journal, which needn't be parsed. */
+const withoutMeaning = ['run-started', 'task-output', 'tag-moved', 'tag-restored', 'warning', 'task-failed'];
+/** The same of a run that was done: it left nothing to go on with. */
+const outOfDate = [...withoutMeaning, 'task-reused'];
+
+/** The lines of a journal that a later run goes by. */
+function meaningful(journal: Buffer): string {
+  const passedOver = endedWell(journal) ? outOfDate : withoutMeaning;
+  const beginnings = passedOver.map((type) => `{"type":"${type}"`);
+  const longest = Math.max(...beginnings.map(({ length }) => length));
+  const lines: string[] = [];
+  for (let at = 0, end = 0; at < journal.length; at = end + 1) {
+    end = journal.indexOf(10, at);
+    if (end < 0) end = journal.length;
+    const begin = journal.toString('latin1', at, Math.min(end, at + longest));
+    if (!beginnings.some((one) => begin.startsWith(one))) lines.push(journal.toString('utf8', at, end));
+  }
+  return lines.join('\n');
+}
+
+function endedWell(journal: Buffer): boolean {
+  const [last] = parseJournal(journal.toString('utf8', journal.lastIndexOf(10, -2) + 1));
   return last?.type === 'run-finished' && last.outcome === 'done';
 }
 
-/** `passedOver`: beginnings of lines that are left out. */
-export function parseJournal(text: string, passedOver: string[] = []): Event[] {
+export function parseJournal(text: string): Event[] {
   return text.split('\n').flatMap((line): Event[] => {
     try {
-      return line === '' || passedOver.some((begin) => line.startsWith(begin)) ? [] : [JSON.parse(line) as Event];
+      return line === '' ? [] : [JSON.parse(line) as Event];
     } catch {
       return [];
     }
