@@ -5,7 +5,7 @@ import { speaksPlainHttp } from '../config/registries.ts';
 import { ok, type Result } from '../failure.ts';
 import type { Family } from '../family/family.ts';
 import { archTag } from '../family/family.ts';
-import { archSuffix, formatPlatform, type Platform } from '../image/platform.ts';
+import { archSuffix, formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Task } from '../plan/plan.ts';
 import type { Job, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
@@ -143,7 +143,7 @@ function needsOf(unit: Unit, units: Map<string, Unit>, { config }: PipelineInput
     if (upstream.emulated || upstream.kind === 'mirror') return [jobName(upstream)];
     if (config.chain === 'manifest') return [jobName(upstream, 'manifest')];
     return platforms
-      .filter((platform) => upstream.platforms.some((one) => formatPlatform(one) === formatPlatform(platform)))
+      .filter((platform) => upstream.platforms.some((one) => samePlatform(one, platform)))
       .map((platform) => jobName(upstream, archSuffix(platform)));
   });
   return [...new Set(needs)];
@@ -258,11 +258,11 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
   const source = (group ?? image)?.source;
   const written = (group ? group.written.source : image?.written.source) ?? '';
   const [url = '', ref = ''] = source?.kind === 'git' ? splitSource(written) : [];
-  const files = {
+  const files = (): Record<string, string> => ({
     SOURCE: url,
     REF: ref || 'HEAD',
     FOLDER: source?.kind === 'folder' ? relative(root, source.path) || '.' : '',
-  };
+  });
   const where: Record<string, string> = platform
     ? { PLATFORM: formatPlatform(platform), ARCH: suffix(platform) }
     : { PLATFORMS: unit.platforms.map(formatPlatform).join(','), ARCHES: unit.platforms.map(suffix).join(' ') };
@@ -274,7 +274,7 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
       return scriptStep(kind, `Build ${names}${place}`, {
         IMAGE: image ? reference(image) : '',
         ...where,
-        ...files,
+        ...files(),
         CONTEXT: image?.context ?? '.',
         DOCKERFILE: image?.dockerfile ?? 'Dockerfile',
         TARGET: image?.target ?? '',
@@ -291,7 +291,7 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
       return scriptStep(kind, `Build ${names}${place}`, {
         IMAGES: unit.images.map(reference).join(' '),
         ...where,
-        ...files,
+        ...files(),
         SCRIPT: placeholders(group?.written.script ?? '', config, platform),
         ...upstream,
         ...(kind === 'emulated-group' ? insecure : {}),

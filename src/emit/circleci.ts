@@ -23,7 +23,6 @@ export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): stri
   const titles = new Map([...named.definitions].map(([name, uses]) => [name, uses[0]?.job.title ?? '']));
   const contexts =
     settings.contexts && settings.contexts.length > 0 ? repeated('contexts', settings.contexts) : undefined;
-  const jobs = [...named.definitions].map(([name, uses]): [string, Yaml] => [name, jobOf(uses, settings)]);
   return [
     `${header.map((line) => `# ${line}`.trimEnd()).join('\n')}\n`,
     'version: 2.1\n',
@@ -35,7 +34,7 @@ export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): stri
           ),
         ]
       : []),
-    writeSection('jobs', [...jobs, ...extraJobs(options)], titles),
+    writeSection('jobs', jobsOf(named.definitions, options), titles),
     writeSection(
       'workflows',
       pipeline.workflows.map((workflow): [string, Yaml] => [
@@ -44,6 +43,11 @@ export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): stri
       ]),
     ),
   ].join('\n');
+}
+
+function* jobsOf(definitions: Map<string, Use[]>, options: CircleciOptions): Generator<[string, Yaml]> {
+  for (const [name, uses] of definitions) yield [name, jobOf(uses, options.settings)];
+  yield* extraJobs(options);
 }
 
 /** A value that is written once, and referred to from then on. */
@@ -176,6 +180,7 @@ function defaultsOf(uses: Use[]): Map<string, string> {
 
 /** What only CircleCI knows, by its pipeline values. */
 function known(value: string): string {
+  if (!value.includes('${')) return value;
   return value
     .replaceAll('${gitTag}', '<< pipeline.git.tag >>')
     .replaceAll('${branch}', '<< pipeline.git.branch >>')
@@ -201,16 +206,17 @@ function stepOf(step: Step): Yaml {
       return { attach_workspace: { at: '.' } };
     case 'script': {
       if (!isShared(step)) return { run: { name: step.name, command: `${escaped(step.script)}\n` } };
-      const settings = Object.entries(step.parts.settings)
-        .filter(([, value]) => value !== '')
-        .map(([name, value]): [string, string] => [parameterName(name), parametersIn(value)]);
-      return { [step.parts.uses]: { title: step.name, ...Object.fromEntries(settings) } };
+      const settings: Mapping = { title: step.name };
+      for (const [name, value] of Object.entries(step.parts.settings))
+        if (value !== '') settings[parameterName(name)] = parametersIn(value);
+      return { [step.parts.uses]: settings };
     }
   }
 }
 
 /** A setting's `${org}` as `<< parameters.org >>`. */
 function parametersIn(template: string): string {
+  if (!template.includes('$')) return template;
   return template.replace(/\$\$|\$\{([^{}]*)\}/g, (whole, name: string | undefined) =>
     name === undefined ? (whole === '$$' ? '$' : whole) : `<< parameters.${name} >>`,
   );

@@ -29,49 +29,63 @@ export class Alias {
 /** Characters that a list or mapping in one line may take. */
 const lineWidth = 110;
 
-/** A section's entries, each under its key in lines of its own; `comments` by key. */
+/**
+ * A section's entries, each under its key in lines of its own; `comments` by key. Each is asked for when the one before is written, and put
+ * together by itself: of a large family, all jobs at once would be a million small things to keep.
+ */
 export function writeSection(
   name: string,
-  entries: [key: string, value: Yaml][],
+  entries: Iterable<[key: string, value: Yaml]>,
   comments?: Map<string, string>,
 ): string {
-  const lines = [`${scalar(name)}:`];
+  const written = [`${scalar(name)}:`];
   for (const [key, value] of entries) {
+    const lines: string[] = [];
     const comment = comments?.get(key);
     if (comment !== undefined) lines.push(`  # ${comment.replace(/\s+/g, ' ')}`);
-    lines.push(`  ${scalar(key)}:${after(value, '  ', false)}`);
+    pair(`  ${scalar(key)}:`, value, '  ', false, lines);
+    written.push(lines.join('\n'));
   }
-  return `${lines.join('\n')}\n`;
+  return `${written.join('\n')}\n`;
 }
 
-/** What follows a key: on its line, or in the lines below. */
-function after(value: Yaml, indent: string, flow: boolean): string {
-  if (value instanceof Anchored) return ` &${value.name}${after(value.value, indent, true)}`;
-  const line = flow || !isCollection(value) ? inLine(value) : undefined;
-  if (line !== undefined && !(typeof value === 'string' && value.includes('\n'))) return ` ${line}`;
-  if (typeof value === 'string') return block(value, indent);
-  const below = Array.isArray(value) ? items(value, `${indent}  `) : pairs(value, `${indent}  `);
-  return below === '' ? ` ${inLine(value)}` : `\n${below}`;
+/** A value after what stands before it in its line, `head`: in that line, or in the lines below. */
+function pair(head: string, value: Yaml, indent: string, flow: boolean, lines: string[]): void {
+  if (value instanceof Anchored) {
+    pair(`${head} &${value.name}`, value.value, indent, true, lines);
+    return;
+  }
+  if (typeof value === 'string' && value.includes('\n')) {
+    lines.push(`${head}${block(value, indent)}`);
+    return;
+  }
+  const count = lines.length;
+  if (!flow && isCollection(value)) {
+    lines.push(head);
+    if (Array.isArray(value)) items(value, `${indent}  `, lines);
+    else pairs(value, `${indent}  `, lines);
+    if (lines.length > count + 1) return;
+    lines.pop();
+  }
+  lines.push(`${head} ${inLine(value)}`);
 }
 
-function pairs(value: Yaml, indent: string): string {
-  if (!isMapping(value)) return '';
-  return Object.entries(value)
-    .flatMap(([key, inner]) => {
-      if (inner === undefined) return [];
-      return [`${indent}${scalar(key)}:${after(inner, indent, isCollection(inner) && isShort(inner))}`];
-    })
-    .join('\n');
+function pairs(value: Mapping, indent: string, lines: string[], first = indent): void {
+  let head = first;
+  for (const key of Object.keys(value)) {
+    const inner = value[key];
+    if (inner === undefined) continue;
+    pair(`${head}${scalar(key)}:`, inner, indent, isCollection(inner) && isShort(inner), lines);
+    head = indent;
+  }
 }
 
-function items(list: Yaml[], indent: string): string {
-  return list
-    .map((item) => {
-      if (!isMapping(item) || isShort(item)) return `${indent}-${after(item, indent, true)}`;
-      // The first pair stands beside the dash.
-      return `${indent}- ${pairs(item, `${indent}  `).trimStart()}`;
-    })
-    .join('\n');
+function items(list: Yaml[], indent: string, lines: string[]): void {
+  for (const item of list) {
+    if (!isMapping(item) || isShort(item)) pair(`${indent}-`, item, indent, true, lines);
+    // The first pair stands beside the dash.
+    else pairs(item, `${indent}  `, lines, `${indent}- `);
+  }
 }
 
 function isCollection(value: Yaml): value is Yaml[] | Mapping {
@@ -94,11 +108,13 @@ function width(value: Yaml): number {
   if (value instanceof Anchored) return width(value.value) + value.name.length + 2;
   if (value instanceof Alias) return value.name.length + 1;
   if (typeof value !== 'object') return String(value).length;
-  const parts = Array.isArray(value)
-    ? value.map((item): [string, Yaml | undefined] => ['', item])
-    : Object.entries(value);
   let sum = 4;
-  for (const [key, inner] of parts) {
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length && sum <= lineWidth; at++) sum += 4 + width(value[at] ?? '');
+    return sum;
+  }
+  for (const key of Object.keys(value)) {
+    const inner = value[key];
     if (inner !== undefined) sum += key.length + 4 + width(inner);
     if (sum > lineWidth) break;
   }
@@ -110,23 +126,26 @@ function inLine(value: Yaml): string {
   if (value instanceof Alias) return `*${value.name}`;
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.map(inLine).join(', ')}]`;
   if (isMapping(value)) {
-    const inner = Object.entries(value).flatMap(([key, one]) =>
-      one === undefined ? [] : [`${scalar(key)}: ${inLine(one)}`],
-    );
-    return inner.length === 0 ? '{}' : `{ ${inner.join(', ')} }`;
+    let inner = '';
+    for (const key of Object.keys(value)) {
+      const one = value[key];
+      if (one !== undefined) inner += `${inner === '' ? '' : ', '}${scalar(key)}: ${inLine(one)}`;
+    }
+    return inner === '' ? '{}' : `{ ${inner} }`;
   }
   return typeof value === 'string' ? scalar(value) : String(value);
 }
 
-/** Words that YAML 1.1 or 1.2 take for something else than text. */
+/** Words that YAML 1.1 or 1.2 take for something else than text; of at most five letters. */
 const reserved = /^(true|false|yes|no|on|off|y|n|null|~)$/i;
 
 /** Plain where no reader could take it for anything else; else in JSON's quotes, which are YAML's as well. */
 export function scalar(text: string): string {
   const plain =
     /^(<< |[A-Za-z_./])[A-Za-z0-9_./@+<>()= -]*$/.test(text) &&
-    !reserved.test(text) &&
-    !/ $|^\.+[\d ]|^\.(inf|nan)/i.test(text);
+    !(text.length <= 5 && reserved.test(text)) &&
+    !text.endsWith(' ') &&
+    !(text.startsWith('.') && /^\.+[\d ]|^\.(inf|nan)/i.test(text));
   return plain ? text : JSON.stringify(text);
 }
 

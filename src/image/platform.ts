@@ -55,7 +55,7 @@ export function parsePlatform(text: string): Result<Platform> {
 
 export function formatPlatform(platform: Platform): string {
   const { os, architecture, variant } = normalizePlatform(platform);
-  return [os, architecture, ...(variant ? [variant] : [])].join('/');
+  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
 }
 
 export function samePlatform(a: Platform, b: Platform): boolean {
