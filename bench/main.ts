@@ -11,6 +11,7 @@ import { type Result, resultsSchema } from './results.ts';
 const measurements: Record<string, (rounds: number) => Promise<Measurement | Measurement[]>> = {
   family: async (rounds) => (await import('./family.ts')).measureCriticalPath(rounds),
   'family-others': async (rounds) => (await import('./family.ts')).measureOthers(rounds),
+  'family-bake': async (rounds) => (await import('./family.ts')).measureBake(rounds),
   native: async (rounds) => (await import('./native.ts')).measure(rounds),
   unchanged: async (rounds) => (await import('./unchanged.ts')).measure(rounds),
   'join-many': async (rounds) => (await import('./join.ts')).measureMany(rounds),

@@ -47,7 +47,7 @@ selected=$(node bench/main.ts --list "$@")
 if grep -qvxE 'plan|emit|memory|start' <<< "$selected"; then bash scripts/peers.sh; fi
 [ -n "${SPLITBUILD_PROGRAM:-}" ] || npm run --silent build
 
-if grep -qxE 'family|family-others|native|unchanged' <<< "$selected"; then
+if grep -qxE 'family|family-others|family-bake|native|unchanged' <<< "$selected"; then
   if [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; then
     bash scripts/setup.sh lab
     . scripts/engines.sh
