@@ -12,10 +12,11 @@ import type { Plan } from '../plan/plan.ts';
 import { rememberedRegistry } from '../registry/remembered.ts';
 import { createReporter } from '../report/choose.ts';
 import { createInputReader } from '../run/build-inputs.ts';
+import { openChecks } from '../run/checks.ts';
 import type { RunContext } from '../run/context.ts';
 import type { Event } from '../run/event.ts';
 import { execute } from '../run/execute.ts';
-import { gateRunner } from '../run/gate.ts';
+import { gateFileReader, gateRunner } from '../run/gate.ts';
 import { openJournal, readHistory } from '../run/journal.ts';
 import { openParts } from '../run/keys-parts.ts';
 import { findReusable } from '../run/keys-survey.ts';
@@ -150,6 +151,8 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           keepParts: parts.keep,
           audit,
           runGate: gateRunner(config.folder, process.env),
+          gateFiles: gateFileReader(config.folder),
+          checked: openChecks(resolve(options.state, 'checked')),
           force: options.force ?? false,
         },
         history,

@@ -8,6 +8,7 @@ import type { BuildTask } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import type { ReadInputs } from './build-inputs.ts';
 import type { Built } from './build-task.ts';
+import type { CheckNotes } from './checks.ts';
 import type { Emit } from './event.ts';
 import type { RunGate } from './gate.ts';
 import type { KeptParts } from './keys-parts.ts';
@@ -52,6 +53,10 @@ export interface RunContext {
   /** Looks for binaries of another machine in the layers of one platform's image; what is found, as lines for people. */
   audit(image: AuditedImage, allow: string[], signal: AbortSignal): Promise<Result<string[]>>;
   runGate: RunGate;
+  /** What this machine has noted of images that passed. */
+  checked?: CheckNotes;
+  /** What the files are that a gate's command names. */
+  gateFiles?(run: string): string;
   /** Go on where a tag has moved since the run planned; an older run never overwrites a newer one all the same. */
   force: boolean;
 }

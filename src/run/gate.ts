@@ -1,7 +1,10 @@
 // Gates: commands of the user's that decide, on the coordinator, whether a staged image may be published.
+import { readFileSync, statSync } from 'node:fs';
+import { resolve, sep } from 'node:path';
 import type { GateConfig } from '../config/config.ts';
 import { runProcess } from '../engine/process.ts';
 import { fail, ok, type Result } from '../failure.ts';
+import { sha256 } from '../image/digest.ts';
 
 /** Runs a gate with what it needs to know in its environment; a code other than 0 is a failure of kind `check`. */
 export type RunGate = (
@@ -23,8 +26,27 @@ export function gateRunner(folder: string, env: Readonly<Record<string, string |
       kind: 'check',
       exitCode: end.exitCode,
       log: end.lines.slice(-25),
-      message: `gate '${gate.name}' ended with ${end.exitCode}: the image is not published`,
+      message: `gate '${gate.name}' ended with ${end.exitCode}`,
       where: gate.run,
     });
+  };
+}
+
+/** Tells what the files are that a gate's command names by a word of its own, in the folder: a script, its rules. Of others it knows nothing. */
+export function gateFileReader(folder: string): (run: string) => string {
+  const known = new Map<string, string>();
+  return (run) => {
+    const before = known.get(run);
+    if (before !== undefined) return before;
+    const words = run.split(/[\s'"`;|&()<>=]+/).filter((word) => word !== '');
+    const found = [...new Set(words)].flatMap((word) => {
+      const file = resolve(folder, word);
+      if (!file.startsWith(`${resolve(folder)}${sep}`) || !statSync(file, { throwIfNoEntry: false })?.isFile())
+        return [];
+      return [[word, sha256(readFileSync(file))]];
+    });
+    const text = found.length === 0 ? '' : sha256(JSON.stringify(found));
+    known.set(run, text);
+    return text;
   };
 }

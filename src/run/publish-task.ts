@@ -14,8 +14,11 @@ import type { MoveGroup } from './transaction.ts';
 /** An image that is staged and verified, and the moves that make it public. */
 export interface Staged {
   digest: Digest;
+  mediaType: string;
   /** One a tag. */
   groups: MoveGroup[];
+  /** How it stands if it is refused: `is not published`. */
+  standing: string;
 }
 
 export interface ReadyPlatform {
@@ -58,7 +61,7 @@ export async function stageImage(
     });
     return { repository, tag, moves: [...archMoves, { tag, to: { mediaType, digest, size } }] };
   });
-  return ok({ digest, groups });
+  return ok({ digest, mediaType, groups, standing: 'is not published' });
 }
 
 /** The image that a platform has under the first tag now, marked as carried forward from there. */
@@ -84,11 +87,18 @@ export async function carryForward(
   return ok({ descriptor: { ...descriptor, annotations }, attestations });
 }
 
+/** What is published already, and has only to be looked at again. */
+export function asPublished({ repository, tags }: PublishTask, platforms: ReadyPlatform[]): Staged {
+  const { digest, mediaType } = composeIndex(platforms.map(({ child }) => child));
+  const standing = `is published already, as ${tags.map((tag) => `${repository}:${tag}`).join(' and ')} (${digest})`;
+  return { digest, mediaType, groups: [], standing };
+}
+
 /** Runs every gate on a staged image; the first that says no is the failure. */
 export async function passGates(
   task: PublishTask,
   gates: GateConfig[],
-  staged: Staged,
+  { digest, standing }: Staged,
   platforms: ReadyPlatform[],
   run: RunContext,
   signal: AbortSignal,
@@ -96,8 +106,8 @@ export async function passGates(
   const facts = {
     SPLITBUILD_IMAGE: task.image,
     SPLITBUILD_REPOSITORY: `${run.registryAddress}/${task.repository}`,
-    SPLITBUILD_REFERENCE: `${run.registryAddress}/${task.repository}@${staged.digest}`,
-    SPLITBUILD_DIGEST: staged.digest,
+    SPLITBUILD_REFERENCE: `${run.registryAddress}/${task.repository}@${digest}`,
+    SPLITBUILD_DIGEST: digest,
     SPLITBUILD_TAGS: task.tags.join(' '),
     SPLITBUILD_PLATFORMS: platforms
       .map(({ platform, child }) => `${formatPlatform(platform)}=${child.descriptor.digest}`)
@@ -108,7 +118,10 @@ export async function passGates(
   for (const gate of gates) {
     onLine(`$ ${gate.run}`);
     const passed = await run.runGate(gate, facts, onLine, signal);
-    if (!passed.ok) return passed;
+    if (passed.ok) continue;
+    const { failure } = passed;
+    if (failure.kind !== 'check') return passed;
+    return fail({ ...failure, message: `${failure.message}: the image ${standing}` });
   }
   return ok(undefined);
 }
@@ -116,6 +129,7 @@ export async function passGates(
 /** Audits what was built now, and tells of builds that are refused; a carried image was audited when it was built. */
 export async function auditPlatforms(
   task: PublishTask,
+  { standing }: Staged,
   platforms: ReadyPlatform[],
   run: RunContext,
   signal: AbortSignal,
@@ -141,7 +155,7 @@ export async function auditPlatforms(
     kind: 'check',
     exitCode: 1,
     log: found,
-    message: `${task.image} is not published: programs of another machine are in its layers`,
+    message: `${task.image} ${standing}: programs of another machine are in its layers`,
     where: `${run.registryAddress}/${task.repository}`,
     help: 'mend what copies or downloads them; `audit: { allow: […] }` names files that may be so, `audit: warn` publishes all the same',
   });

@@ -1,11 +1,15 @@
 // Publishing in a run: images are staged as they get ready; the tags of each, or of the whole family at once, move when all that must be
 // is in order.
 import { type Failure, fail, ok, type Result } from '../failure.ts';
+import type { Digest } from '../image/oci.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { PublishTask, Task } from '../plan/plan.ts';
 import { tried } from './attempts.ts';
 import type { Builds } from './builds.ts';
+import { checksOf, noteChecked, whyCheckAgain } from './checks.ts';
 import type { Execution } from './execute.ts';
 import {
+  asPublished,
   auditPlatforms,
   carryForward,
   passGates,
@@ -101,6 +105,8 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
       }
       const child = await carryForward(task, platform, run, signal);
       if (!child.ok) return child;
+      if (child.value.descriptor.digest === made?.child.descriptor.digest)
+        return fail(failedAsPublished(task, platform));
       platforms.push({ build: id, platform, archTags, child: child.value, carried: true });
     }
     return ok(platforms);
@@ -121,13 +127,37 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     stagedIn.add(task.repository);
     const staged = await stageImage(task, platforms.value, run, signal);
     if (!staged.ok) return staged;
-    const audited = await auditPlatforms(task, platforms.value, run, signal, (build) => {
+    return check(task, staged.value, platforms.value, (build) => {
       const key = builds.built(build)?.key;
       if (key) run.emit({ type: 'build-refused', task: build, key, time: run.clock.now() });
     });
+  }
+
+  /** Audit and gates, and that they were passed is noted. */
+  async function check(
+    task: PublishTask,
+    staged: Staged,
+    platforms: ReadyPlatform[],
+    refused: (build: string) => void,
+  ): Promise<Result<Staged>> {
+    const asked = checksOf(task, plan, run.gateFiles);
+    const audited = await auditPlatforms(task, staged, platforms, run, signal, refused);
     if (!audited.ok) return audited;
-    const passed = await passGates(task, plan.gates, staged.value, platforms.value, run, signal);
-    return passed.ok ? staged : passed;
+    const passed = await passGates(task, plan.gates, staged, platforms, run, signal);
+    if (!passed.ok) return passed;
+    const noted = await noteChecked(task, staged, asked, run, signal);
+    return noted.ok ? ok(staged) : noted;
+  }
+
+  /** What is published and held to something else now. That it is refused says nothing of the engine that built it. */
+  async function checkAgain(task: PublishTask, digest: Digest, attempt: number): Promise<Result<Staged | undefined>> {
+    const why = await whyCheckAgain(task, digest, checksOf(task, plan, run.gateFiles), run, signal);
+    if (!why.ok || why.value === undefined) return why.ok ? ok(undefined) : why;
+    run.emit({ type: 'task-started', task: task.id, attempt, time: run.clock.now() });
+    const line = `published already, and checked again: ${why.value}`;
+    run.emit({ type: 'task-output', task: task.id, line, time: run.clock.now() });
+    const platforms = await gather(task, new Set());
+    return platforms.ok ? check(task, asPublished(task, platforms.value), platforms.value, () => undefined) : platforms;
   }
 
   async function move(unit: string, images: { task: PublishTask; staged: Staged }[]): Promise<Result<void>> {
@@ -143,12 +173,15 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
   return {
     async stage(task, failed) {
       const since = run.clock.now();
+      const told = (failure: Failure, retry: boolean): unknown => reject(task, since, failure, retry);
       const digest = await alreadyPublished(task, failed);
       if (digest !== undefined) {
-        run.emit({ type: 'task-reused', task: task.id, digest, time: run.clock.now() });
-        return ok(undefined);
+        const checked = await tried((attempt) => checkAgain(task, digest, attempt), told, run.clock, signal);
+        if (!checked.ok) complete = false;
+        else if (checked.value) return finish(task, since, { digest });
+        else run.emit({ type: 'task-reused', task: task.id, digest, time: run.clock.now() });
+        return checked.ok ? ok(undefined) : checked;
       }
-      const told = (failure: Failure, retry: boolean): unknown => reject(task, since, failure, retry);
       const work = async (attempt: number): Promise<Result<Staged>> => {
         run.emit({ type: 'task-started', task: task.id, attempt, time: run.clock.now() });
         const staged = await makeReady(task, failed);
@@ -205,5 +238,14 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
         ),
       );
     },
+  };
+}
+
+/** A test was added, or is another now, and the image that has not passed it is the one that would be carried forward. */
+function failedAsPublished({ image, repository, tags }: PublishTask, platform: Platform): Failure {
+  return {
+    kind: 'verification',
+    message: `the image of ${formatPlatform(platform)} that failed its test is the one that ${repository}:${tags[0] ?? 'latest'} has already: there is no other to carry forward`,
+    help: `'splitbuild rollback ${image}' takes its tags back to what they were before`,
   };
 }
