@@ -1,6 +1,6 @@
 // Reads YAML into plain data, and remembers where in the file each value and key stands. It makes the data itself rather
 // than with yaml's toJS, so that aliases and merge keys keep their places and can't grow without end.
-import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument, type YAMLMap } from 'yaml';
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 
 /** Keys and list positions from the top of the file. */
@@ -70,12 +70,22 @@ export function parseConfig(source: string, file: string): Result<ParsedFile> {
       problem('warning', message, { start: pos[0], end: pos[1] }, 'tags are not used here: leave it out'),
     );
     if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors });
-    const spots = new Map<string, Spot>();
     const complain: Complain = (message, span, help) => errors.push(problem('error', message, span, help));
     const most = Math.max(maxValues, text.length);
-    const value = toData(document.contents, targets, spots, complain, most);
+    const value = toData(document.contents, targets, complain, most);
     if (errors.length > 0) return fail({ kind: 'diagnostics', diagnostics: errors.sort(byPlace) });
-    return ok({ text, value, spot: (path) => spots.get(path.join('\0')), locate, warnings });
+    const places = (): Map<string, Spot> => {
+      const found = new Map<string, Spot>();
+      toData(document.contents, targets, complain, most, found);
+      return found;
+    };
+    // Of a file that is right, hardly any place is asked for.
+    let spots: Map<string, Spot> | undefined;
+    const spot: ParsedFile['spot'] = (path) => {
+      spots ??= places();
+      return spots.get(path.join('\0'));
+    };
+    return ok({ text, value, spot, locate, warnings });
   } catch (error) {
     // The parser recurses: a file of nothing but brackets ends its stack.
     if (!(error instanceof RangeError)) throw error;
@@ -105,26 +115,36 @@ function walk(root: Node | null): Walked {
       seen.add(key.value);
     }
   };
-  visit(root, {
-    Node: (_key, node) => {
-      if (isAlias(node)) {
-        const target = anchors.get(node.source);
-        if (target) targets.set(node, target);
-      } else if (node.anchor) anchors.set(node.anchor, node);
-      if (isMap(node)) lookForRepeated(node);
-    },
-  });
+  // In the order of the file. (yaml's own visitor keeps the way to each node, which takes several times as long.)
+  const look = (written: unknown): void => {
+    const node = asNode(written);
+    if (isAlias(node)) {
+      const target = anchors.get(node.source);
+      if (target) targets.set(node, target);
+      return;
+    }
+    if (node?.anchor) anchors.set(node.anchor, node);
+    if (isSeq(node)) for (const item of node.items) look(item);
+    if (!isMap(node)) return;
+    lookForRepeated(node);
+    for (const { key, value } of node.items) {
+      look(key);
+      look(value);
+    }
+  };
+  look(root);
   return { repeatedKeys, targets };
 }
 
 type Complain = (message: string, span: Span, help?: string) => void;
 
+/** The data; `spots` gets the place of every value, by its path. */
 function toData(
   root: Node | null,
   targets: Map<Node, Node>,
-  spots: Map<string, Spot>,
   complain: Complain,
   most: number,
+  spots?: Map<string, Spot>,
 ): unknown {
   const open = new Set<Node>();
   let count = 0;
@@ -170,14 +190,10 @@ function toData(
     const node = target(written);
     count += 1;
     if (count > most || (written && !node)) return null;
-    const value = written ? spanOfNode(written) : { start: key?.range?.[1] ?? 0, end: key?.range?.[1] ?? 0 };
-    const scalar = !node || isScalar(node);
-    const spot: Spot = { value, scalar };
-    if (key) spot.key = spanOfNode(key);
-    if (isScalar(node) && node.source !== undefined) spot.written = node.source;
-    spots.set(path.join('\0'), spot);
+    spots?.set(path.join('\0'), spotOf(written, node, key));
     if (!node) return null;
     if (isScalar(node)) return node.value;
+    const value = written ? spanOfNode(written) : first;
     if (open.has(node)) complain('this alias lies inside what it stands for, so it has no end', value);
     else if (path.length > maxDepth) complain('nested too deeply', value);
     if (open.has(node) || path.length > maxDepth) return null;
@@ -198,6 +214,17 @@ function toData(
 }
 
 const first: Span = { start: 0, end: 1 };
+
+/** `node` is what is `written`, or what that is an alias of. */
+function spotOf(written: Node | null, node: Node | null, key: Node | undefined): Spot {
+  const afterKey = key?.range?.[1] ?? 0;
+  return {
+    value: written ? spanOfNode(written) : { start: afterKey, end: afterKey },
+    scalar: !node || isScalar(node),
+    ...(key ? { key: spanOfNode(key) } : {}),
+    ...(isScalar(node) && node.source !== undefined ? { written: node.source } : {}),
+  };
+}
 
 function asNode(value: unknown): Node | null {
   return isScalar(value) || isMap(value) || isSeq(value) || isAlias(value) ? value : null;

@@ -31,7 +31,12 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
   // Of all platforms, everything is: there is nothing to choose.
   const chosen = selection.platforms.length > 0 ? chosenBuilds(family, wanted, selection.platforms) : undefined;
   const tasks: Task[] = [];
-  const ids = new Set<string>();
+  // Each id is one text, however often it is named: maps of tasks, of which a run makes several, find it without comparing it.
+  const ids = new Map<string, string>();
+  const idOf = (image: string, platform: string): string => {
+    const id = buildId(image, platform);
+    return ids.get(id) ?? id;
+  };
   for (const image of family.images) {
     if (!wanted.has(image.name)) continue;
     const isChosen = ({ platform }: PlatformBuild): boolean =>
@@ -41,14 +46,14 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
     const buildTasks = builds.map((build): BuildTask => {
       const platform = formatPlatform(build.platform);
       const upstreams = build.upstreams.map((upstream) => ({
-        task: buildId(upstream.image, upstream.platform),
+        task: idOf(upstream.image, upstream.platform),
         reference: upstream.reference,
         range: upstream.range,
       }));
       const chained =
         config.chain === 'manifest'
           ? image.upstreams.map((name) => `publish ${name}`)
-          : image.config.needs.map((name) => buildId(name, platform)).filter((id) => ids.has(id));
+          : image.config.needs.map((name) => idOf(name, platform)).filter((id) => ids.has(id));
       return {
         kind: 'build',
         id: buildId(image.name, platform),
@@ -68,7 +73,7 @@ export function makePlan(config: Config, family: Family, selection: Selection): 
       };
     });
     const tags = image.config.tags ?? config.tags;
-    for (const task of buildTasks) ids.add(task.id);
+    for (const { id } of buildTasks) ids.set(id, id);
     const { test } = image.config;
     const tests = test.length === 0 ? [] : buildTasks.map((task) => testOf(task, test));
     tasks.push(...buildTasks, ...tests, {
