@@ -58,6 +58,7 @@ function printJson(
       {
         ...plan,
         builds: reasons.ok ? Object.fromEntries(reasons.value.builds) : { failure: reasons.failure },
+        ...(reasons.ok ? { checkedAgain: Object.fromEntries(reasons.value.again) } : {}),
         expected: expected.ok ? expectedOf(builders, expected.value, config) : { failure: expected.failure },
       },
       undefined,
@@ -106,6 +107,8 @@ function printText(
     if (task.needs.length > 0) lines.push(`    after ${task.needs.join(', ')}`);
     const reason = reasons.ok ? reasons.value.builds.get(task.id) : undefined;
     if (reason) lines.push(`    ${describeReason(reason)}`);
+    const again = reasons.ok ? reasons.value.again.get(task.id) : undefined;
+    if (again !== undefined) lines.push(`    checked again: ${again}`);
   }
   if (!reasons.ok)
     lines.push('', 'What is there already can’t be told:', formatFailure(reasons.failure, { color: stdoutColor() }));

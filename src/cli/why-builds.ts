@@ -6,6 +6,8 @@ import { systemClock } from '../clock.ts';
 import { ok, type Result } from '../failure.ts';
 import { rememberedRegistry } from '../registry/remembered.ts';
 import { createInputReader } from '../run/build-inputs.ts';
+import { openChecks } from '../run/checks.ts';
+import { gateFileReader } from '../run/gate.ts';
 import { openParts } from '../run/keys-parts.ts';
 import { type Explained, explainBuilds } from '../run/why.ts';
 import { createClient } from './client.ts';
@@ -38,6 +40,8 @@ export async function whyBuilds(
           signal,
         }),
         parts: openParts(resolve(state, 'keys')),
+        checked: openChecks(resolve(state, 'checked')),
+        gateFiles: gateFileReader(config.folder),
       },
       signal,
     );

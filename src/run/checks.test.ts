@@ -23,6 +23,7 @@ import { gateFileReader } from './gate.ts';
 import { replayHistory } from './journal.ts';
 import { findReusable } from './keys-survey.ts';
 import { lookAtPublished } from './published.ts';
+import { explainBuilds } from './why.ts';
 
 const platforms = [amd64, arm64];
 const usual: Asked = { audit: { mode: 'stop', allow: [] }, gates: [], tests: [] };
@@ -145,6 +146,23 @@ async function run(asked: Partial<Asked> = {}, checked: CheckNotes = state): Pro
   return { outcome, done, requests, failures };
 }
 
+/** What a plan says of it. */
+async function explain(asked: Partial<Asked> = {}, checked: CheckNotes = state): Promise<Record<string, string>> {
+  const plan = planOf({ ...usual, ...asked });
+  const explained = await explainBuilds(
+    plan,
+    {
+      ...{ registry: rememberedRegistry(registry.client()), registryAddress: 'r.example', checked },
+      ...{ clock: createVirtualClock(0, () => 0.5), gateFiles: gateFileReader(join(root, 'config')) },
+      readInputs: async () => ok({ dockerfile: 'FROM scratch\n', ignore: undefined, context: sha256('app') }),
+      parts: { read: () => undefined, partsOf: () => undefined },
+    },
+    new AbortController().signal,
+  );
+  if (!explained.ok) throw new Error(JSON.stringify(explained.failure));
+  return Object.fromEntries(explained.value.again);
+}
+
 const published = (): string[] => ['latest', 'latest-amd64'].map((tag) => registry.tags('o/app').get(tag) ?? 'absent');
 const elsewhere = (): CheckNotes => openChecks(join(root, 'another machine'));
 const nothing = { outcome: 'done', done: [], failures: [] };
@@ -246,4 +264,22 @@ test('where a config asks for nothing but the defaults, nothing more is asked of
   await run({ gates: [scan] });
   expect(await run({ gates: [scan] })).toMatchObject({ ...nothing, requests: 5 });
   expect(await run({ gates: [scan] }, elsewhere())).toMatchObject({ ...nothing, requests: 6 });
+});
+
+test('a plan says what will be checked again, and why', async () => {
+  expect(await explain({ gates: [scan] })).toEqual({});
+  await run({ gates: [scan] });
+  expect(await explain({ gates: [scan] })).toEqual({});
+  expect(await explain({ gates: [scan], tests: ['true'] })).toEqual({
+    'test app linux/amd64': 'its image is there, and has not passed these commands',
+    'test app linux/arm64': 'its image is there, and has not passed these commands',
+  });
+  expect(await explain({ gates: [scan, scan] })).toEqual({ 'publish app': 'gates changed' });
+  expect(await explain({ gates: [scan], audit: { mode: 'stop', allow: ['/a'] } })).toEqual({
+    'publish app': 'audit changed',
+  });
+  expect(await explain({ gates: [scan, scan] }, elsewhere())).toEqual({
+    'publish app': 'nothing says that it passed what is asked of it now',
+  });
+  expect(await explain({}, elsewhere())).toEqual({});
 });

@@ -18,6 +18,7 @@ const checksSchema = z.object({ audit: z.string(), gates: z.string() });
 export type Checks = z.infer<typeof checksSchema>;
 
 export interface CheckNotes {
+  isEmpty(): boolean;
   /** What the image with this digest has passed, as far as this machine has seen. */
   read(repository: string, digest: Digest): Checks | undefined;
   /** What can't be kept isn't: then it is checked again. */
@@ -86,6 +87,36 @@ export async function whyCheckAgain(
   return ok([...(audited ? [] : ['audit changed']), ...(passed ? [] : ['gates changed'])].join(', '));
 }
 
+/** Of the images that a run would find published, why it would check them again, by the publish task's id. Only reads. */
+export async function explainChecks(
+  plan: Plan,
+  there: ReadonlySet<string>,
+  { checked, ...world }: World,
+  signal: AbortSignal,
+): Promise<Result<Map<string, string>>> {
+  const reasons = new Map<string, string>();
+  const reading = checked ? { ...world, checked: { ...checked, keep: () => undefined } } : world;
+  async function explain(task: PublishTask): Promise<Result<void>> {
+    const { repository, tags } = task;
+    const now = checksOf(task, plan, world.gateFiles);
+    const mayDiffer = !asksNothing(now) && !(isUsual(now) && (checked?.isEmpty() ?? true));
+    // What will be built is checked in any case.
+    if (!mayDiffer || tags[0] === undefined || !task.builds.every((build) => there.has(build.task)))
+      return ok(undefined);
+    const at = { registry: world.registryAddress, repository, tag: tags[0] };
+    const published = await world.registry.headManifest(at, signal);
+    if (!published.ok || !published.value) return published.ok ? ok(undefined) : published;
+    const why = await whyCheckAgain(task, published.value.digest, now, reading, signal);
+    if (!why.ok) return why;
+    if (why.value !== undefined) reasons.set(task.id, why.value);
+    return ok(undefined);
+  }
+  const explained = await Promise.all(
+    plan.tasks.map((task) => (task.kind === 'publish' ? explain(task) : ok(undefined))),
+  );
+  return explained.find((one) => !one.ok) ?? ok(reasons);
+}
+
 /** Leaves word that an image passed. Of the defaults only where this machine had noted something else before: all others take them as passed. */
 export async function noteChecked(
   { id, repository }: Pick<PublishTask, 'id' | 'repository'>,
@@ -113,6 +144,7 @@ export function openChecks(folder: string): CheckNotes {
     return files;
   };
   return {
+    isEmpty: () => list().size === 0,
     read(repository, digest) {
       const name = nameOf(repository, digest);
       return list().has(name) ? readChecks(join(folder, name)) : undefined;

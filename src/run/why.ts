@@ -6,6 +6,7 @@ import { isIndexType } from '../image/oci.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { BuildTask, Plan } from '../plan/plan.ts';
 import { type KeyParts, keyTag } from './build-key.ts';
+import { explainChecks } from './checks.ts';
 import type { RunContext } from './context.ts';
 import { findByKey } from './keys.ts';
 import type { PartsReader, PartsStore } from './keys-parts.ts';
@@ -20,7 +21,10 @@ export interface BuildReason {
   why: string[];
 }
 
-export type WhyWorld = Pick<RunContext, 'registry' | 'registryAddress' | 'clock' | 'readInputs'> & {
+export type WhyWorld = Pick<
+  RunContext,
+  'registry' | 'registryAddress' | 'clock' | 'readInputs' | 'checked' | 'gateFiles'
+> & {
   parts: Pick<PartsStore, 'read'> & PartsReader;
 };
 
@@ -29,9 +33,11 @@ export interface Explained {
   builds: Map<string, BuildReason>;
   /** Ids of the builds and tests that a run would not do again. */
   there: Set<string>;
+  /** Tests of images that are there, and images that are published, that a run would check again, by task id: why. */
+  again: Map<string, string>;
 }
 
-/** Only reads: a HEAD for each key. */
+/** Only reads: a HEAD for each key, and two for an image that was, or is, held to more than the defaults. */
 export async function explainBuilds(plan: Plan, world: WhyWorld, signal: AbortSignal): Promise<Result<Explained>> {
   const { registry, registryAddress, clock, readInputs, parts } = world;
   const quiet = { registry, registryAddress, clock, emit: () => undefined };
@@ -57,7 +63,13 @@ export async function explainBuilds(plan: Plan, world: WhyWorld, signal: AbortSi
     if (standing?.state === 'there') there.add(task.id);
     if (task.kind === 'build' && standing) builds.set(task.id, reasonOf(task, standing, parts, plan));
   }
-  return ok({ builds, there });
+  const again = await explainChecks(plan, there, world, signal);
+  if (!again.ok) return again;
+  for (const { id, kind } of plan.tasks) {
+    if (kind === 'test' && standings.value.get(id)?.state === 'missing')
+      again.value.set(id, 'its image is there, and has not passed these commands');
+  }
+  return ok({ builds, there, again: again.value });
 }
 
 function reasonOf(task: BuildTask, standing: Standing, parts: WhyWorld['parts'], plan: Plan): BuildReason {
