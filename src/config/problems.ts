@@ -34,6 +34,9 @@ export function createProblems(parsed: ParsedFile): Problems {
   const found = new Map(parsed.warnings.map((warning) => [JSON.stringify(warning), warning]));
   const silenced = new Set<string>();
   const deferred = new Set<string>();
+  // Asked for every value of the file, nearly always of none that are silenced.
+  const isSilenced = (path: Path): boolean => silenced.size > 0 && silenced.has(path.join('\0'));
+  const isDeferred = (path: Path): boolean => deferred.size > 0 && deferred.has(path.join('\0'));
   const add = (
     severity: Diagnostic['severity'],
     code: string,
@@ -41,7 +44,7 @@ export function createProblems(parsed: ParsedFile): Problems {
     message: string,
     { help, at = 'value' }: Detail = {},
   ): void => {
-    if (silenced.has(path.join('\0')) && at !== 'key' && typeof at === 'string') return;
+    if (isSilenced(path) && at !== 'key' && typeof at === 'string') return;
     const location = parsed.locate(spanOf(parsed, path, at));
     const diagnostic: Diagnostic = { code, severity, message, location, ...(help ? { help } : {}) };
     // Without the line's text, which may be long and is the same at the same place.
@@ -52,9 +55,9 @@ export function createProblems(parsed: ParsedFile): Problems {
     error: (code, path, message, detail) => add('error', code, path, message, detail),
     warn: (code, path, message, detail) => add('warning', code, path, message, detail),
     silence: (path) => void silenced.add(path.join('\0')),
-    isSilenced: (path) => silenced.has(path.join('\0')),
+    isSilenced,
     defer: (path) => void deferred.add(path.join('\0')),
-    formOf: ({ text, path }) => (deferred.has(path.join('\0')) ? text.replace(gitToken, 'x') : text),
+    formOf: ({ text, path }) => (isDeferred(path) ? text.replace(gitToken, 'x') : text),
     hasErrors: () => [...found.values()].some(({ severity }) => severity === 'error'),
     all: () => [...found.values()].sort(byPlace),
   };

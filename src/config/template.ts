@@ -35,6 +35,7 @@ export const token = /\$\$|\$\{([^{}]*)\}|\$\{/g;
  * again; a name that is not among the values stays as it is.
  */
 export function expandTemplate(text: string, values: Readonly<Partial<TemplateValues>>): string {
+  if (!text.includes('$')) return text;
   const known = new Map<string, string | undefined>(Object.entries(values));
   return text.replace(token, (whole, name: string | undefined) => {
     if (whole === '$$') return '$';

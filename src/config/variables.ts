@@ -203,12 +203,14 @@ function seeLayers(
   const toTemplate = (text: string, path: Path, scope: Scope): string => resolveAll(text, path, scope) ?? text;
 
   const expand = (text: string, path: Path, scope: Scope): string => {
+    if (!text.includes('$') && text.length <= maxLength) return text;
     const template = resolveAll(text, path, scope);
     return scope.template || template === undefined ? (template ?? text) : expandTemplate(template, {});
   };
 
   const leaveNames = (text: string, path: Path, scope: Scope): { text: string; names: string[] } => {
     const names: string[] = [];
+    if (!text.includes('$')) return { text, names };
     const left = text.replace(token, (whole, name: string | undefined) => {
       if (name === undefined) return whole;
       const own = find(name);

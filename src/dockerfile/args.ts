@@ -14,7 +14,7 @@ export interface ArgOptions {
   target?: string;
 }
 
-export type Args = ReadonlyMap<string, ArgValue>;
+export type Args = Pick<ReadonlyMap<string, ArgValue>, 'get'>;
 
 /** An ARG's value, and the ARGs without one that it was made from. */
 export interface ArgValue {
@@ -25,23 +25,24 @@ export interface ArgValue {
 /** The args that a FROM knows: BuildKit's own, then those above the first FROM, with the values of the build. */
 export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): { args: Args; problems: Problem[] } {
   const problems: Problem[] = [];
-  const { platform, buildPlatform = platform, args: given, target } = options;
-  const args = new Map<string, ArgValue>();
-  const set = (name: string, value: string): unknown =>
-    args.set(name, { value: Object.hasOwn(given, name) ? (given[name] ?? '') : value, missing: [] });
-  for (const [prefix, of] of [['BUILD', buildPlatform] as const, ['TARGET', platform] as const]) {
-    set(`${prefix}PLATFORM`, formatPlatform(of));
-    set(`${prefix}OS`, of.os);
-    set(`${prefix}OSVERSION`, '');
-    set(`${prefix}ARCH`, of.architecture);
-    set(`${prefix}VARIANT`, of.variant ?? '');
-  }
-  set('TARGETSTAGE', target || parsed.stages.at(-1)?.name || 'default');
+  const { args: given } = options;
+  const own = new Map<string, ArgValue>();
+  const args: Args = {
+    get: (name) => {
+      const known = own.get(name);
+      if (known) return known;
+      const value = automatic(name, parsed, options);
+      return value === undefined ? undefined : { value: givenValue(name) ?? value, missing: [] };
+    },
+  };
+  const givenValue = (name: string): string | undefined =>
+    Object.hasOwn(given, name) ? (given[name] ?? '') : undefined;
   for (const { name, value, range } of parsed.args) {
-    if (Object.hasOwn(given, name)) set(name, '');
+    const fromOutside = givenValue(name);
+    if (fromOutside !== undefined) own.set(name, { value: fromOutside, missing: [] });
     else if (value !== undefined) {
       const expanded = expand(value, parsed, args);
-      if (expanded.ok) args.set(name, expanded.value);
+      if (expanded.ok) own.set(name, expanded.value);
       else problems.push({ message: `the value of ARG ${name} can't be read: ${expanded.message}`, range });
       // Nobody reads more of them, and ARGs that double each other take their time.
       if (problems.length >= 3) break;
@@ -49,6 +50,34 @@ export function globalArgs(parsed: ParsedDockerfile, options: ArgOptions): { arg
   }
   return { args, problems };
 }
+
+/** What BuildKit fills in of itself; most Dockerfiles ask for none of it. */
+function automatic(
+  name: string,
+  parsed: ParsedDockerfile,
+  { platform, buildPlatform = platform, target }: ArgOptions,
+): string | undefined {
+  if (name === 'TARGETSTAGE') return target || parsed.stages.at(-1)?.name || 'default';
+  const [, of, what] = /^(BUILD|TARGET)(PLATFORM|OS|OSVERSION|ARCH|VARIANT)$/.exec(name) ?? [];
+  const meant = of === 'BUILD' ? buildPlatform : platform;
+  switch (what) {
+    case 'PLATFORM':
+      return formatPlatform(meant);
+    case 'OS':
+      return meant.os;
+    case 'OSVERSION':
+      return '';
+    case 'ARCH':
+      return meant.architecture;
+    case 'VARIANT':
+      return meant.variant ?? '';
+    default:
+      return undefined;
+  }
+}
+
+/** A word in which a shell finds nothing to do. */
+const isPlain = /^[A-Za-z0-9_.:/@+-]+$/;
 
 /** Of a value: forty lines of `ARG A=$A$A` would make one that no memory holds. */
 const maxLength = 65_536;
@@ -59,6 +88,7 @@ export function expand(
   { escapeChar }: ParsedDockerfile,
   args: Args,
 ): { ok: true; value: ArgValue } | { ok: false; message: string } {
+  if (isPlain.test(text) && text.length <= maxLength) return { ok: true, value: { value: text, missing: [] } };
   const lexed = lex(text, { escapeChar, lookup: (name) => args.get(name)?.value });
   if (!lexed.ok) return lexed;
   const { value, used, missing } = lexed.value;
