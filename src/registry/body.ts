@@ -4,7 +4,10 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { StreamFailure } from './refusal.ts';
 
-type Body = Dispatcher.ResponseData['body'];
+/** An answer; one to a HEAD may be without a body. */
+export interface Received extends Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'> {
+  body: Readable | undefined;
+}
 
 /** A small answer took longer than it may: it comes in drips, or not at all. */
 export class DeadlineError extends Error {
@@ -17,7 +20,7 @@ export class DeadlineError extends Error {
 
 /** All of a small answer: `limit` bytes at most, within `ms`. Throws a StreamFailure where it is larger. */
 export async function readWhole(
-  data: Pick<Dispatcher.ResponseData, 'body' | 'headers'>,
+  data: Pick<Received, 'body' | 'headers'>,
   { limit, ms, where, method }: { limit: number; ms: number; where: string; method: string },
 ): Promise<Uint8Array> {
   const tooLarge = (): StreamFailure =>
@@ -28,7 +31,7 @@ export async function readWhole(
       help: 'what was asked for should be small; is it what it claims to be?',
     });
   if (method !== 'HEAD' && Number(data.headers['content-length'] ?? 0) > limit) {
-    abandon(data.body);
+    if (data.body) abandon(data.body);
     throw tooLarge();
   }
   const { bytes, whole } = await read(data.body, limit, ms);
@@ -37,17 +40,18 @@ export async function readWhole(
 }
 
 /** The beginning of an answer that is only looked at for words: what comes of it in time, up to `limit` bytes. */
-export async function readBeginning(body: Body, limit: number, ms: number): Promise<Uint8Array> {
+export async function readBeginning(body: Received['body'], limit: number, ms: number): Promise<Uint8Array> {
   const { bytes } = await read(body, limit, ms, true);
   return bytes;
 }
 
 async function read(
-  body: Body,
+  body: Received['body'],
   limit: number,
   ms: number,
   lenient = false,
 ): Promise<{ bytes: Uint8Array; whole: boolean }> {
+  if (!body) return { bytes: new Uint8Array(), whole: true };
   const chunks: Uint8Array[] = [];
   let size = 0;
   const timer = setTimeout(() => body.destroy(new DeadlineError(ms)), ms);
@@ -78,7 +82,8 @@ export function abandon(body: Readable): void {
 }
 
 /** Reads past a short body that is there already or about to be, so that its connection serves again. */
-export async function discard(data: Pick<Dispatcher.ResponseData, 'body' | 'headers'>): Promise<void> {
+export async function discard(data: Pick<Received, 'body' | 'headers'>): Promise<void> {
+  if (!data.body) return;
   const short = Number(data.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= 64 << 10;
   if (short) await readBeginning(data.body, 64 << 10, 1000);
   else abandon(data.body);

@@ -1,14 +1,14 @@
 // One HTTP exchange with a registry: authorised, paced, retried, redirected. Everything above it speaks of manifests and blobs.
 
 import { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { createAgents } from './agents.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
-import { DeadlineError, discard, marked, readBeginning, readWhole, sourceFailure } from './body.ts';
+import { DeadlineError, discard, marked, type Received, readBeginning, readWhole, sourceFailure } from './body.ts';
 import type { CertificateStore } from './certs.ts';
 import type { CredentialStore } from './credentials.ts';
+import { sendHead } from './head.ts';
 import { createGates } from './rate.ts';
 import { nextHop, originOf } from './redirect.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
@@ -89,7 +89,7 @@ export function createTransport(options: TransportOptions): Transport {
   const patience: Patience = { ...usual, ...options.patience };
   const agentFor = createAgents({ ...options, bodyTimeout: patience.silence });
   const gates = createGates(options.clock, patience.limit);
-  const whole = (exchange: Exchange, limit: number) => async (data: Dispatcher.ResponseData) => ({
+  const whole = (exchange: Exchange, limit: number) => async (data: Received) => ({
     bytes: await readWhole(data, { limit, ms: patience.body, where: exchange.where, method: exchange.method }),
   });
   const authenticator = createAuthenticator({
@@ -104,7 +104,7 @@ export function createTransport(options: TransportOptions): Transport {
     exchange: Exchange,
     authorization: string | undefined,
     signal: AbortSignal,
-  ): Promise<{ url: URL; data: Dispatcher.ResponseData }> {
+  ): Promise<{ url: URL; data: Received }> {
     const home = originOf(exchange.registry, options.plainHttp);
     const first = take(nextHop(exchange, home, options.plainHttp));
     let url = first;
@@ -136,7 +136,7 @@ export function createTransport(options: TransportOptions): Transport {
     headers: Record<string, string>,
     name: string,
     signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
+  ): Promise<Received> {
     const dispatcher = take(await agentFor(url, name, exchange.registry));
     const streams = typeof exchange.body === 'function';
     const turn = take(await gates.enter(url.host, { ...exchange, path: url.pathname, streams }, signal));
@@ -153,22 +153,27 @@ export function createTransport(options: TransportOptions): Transport {
     const headersTimeout = exchange.patience ?? patience.head;
     // undici's time-out of the head begins when the body is sent, and doesn't end what comes in drips. This one is of the whole, where no
     // stream is sent; of the head alone, as the signal also ends the answer's body.
+    const latest = 2 * headersTimeout;
     const late = new AbortController();
-    const timer = streams
-      ? undefined
-      : setTimeout(() => late.abort(new DeadlineError(2 * headersTimeout)), 2 * headersTimeout);
+    const isHead = exchange.method === 'HEAD';
+    const timer = streams || isHead ? undefined : setTimeout(() => late.abort(new DeadlineError(latest)), latest);
+    const request = {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      headers,
+      // undici closes a connection after a HEAD unless it is told that the server keeps to the protocol, and answers it without a body.
+      reset: false,
+      headersTimeout,
+    };
     try {
-      const data = await dispatcher.request({
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: exchange.method,
-        headers,
-        // undici closes a connection after a HEAD unless it is told that the server keeps to the protocol, and answers it without a body.
-        reset: false,
-        ...(body === undefined ? {} : { body }),
-        signal: AbortSignal.any([signal, late.signal]),
-        headersTimeout,
-      });
+      const data = isHead
+        ? await sendHead(dispatcher, request, latest, signal)
+        : await dispatcher.request({
+            ...request,
+            method: exchange.method,
+            ...(body === undefined ? {} : { body }),
+            signal: AbortSignal.any([signal, late.signal]),
+          });
       turn.leave({ status: data.statusCode, headers: data.headers });
       return data;
     } catch (error) {
@@ -185,7 +190,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   async function retried<T>(
     exchange: Exchange,
-    read: (data: Dispatcher.ResponseData) => Promise<T>,
+    read: (data: Received) => Promise<T>,
     signal: AbortSignal,
     auth?: Authenticator,
   ): Promise<Result<Answer & T>> {
@@ -241,7 +246,8 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     exchange: (exchange, limit, signal) => retried(exchange, whole(exchange, limit), signal, authenticator),
-    open: (exchange, signal) => retried(exchange, async (data) => ({ body: data.body }), signal, authenticator),
+    open: (exchange, signal) =>
+      retried(exchange, async ({ body }) => ({ body: body ?? Readable.from([]) }), signal, authenticator),
     pause: (attempt, signal) => options.clock.sleep(backoff(attempt, options.clock), signal),
     patience,
   };
@@ -261,11 +267,7 @@ class ConnectionError extends Error {
   }
 }
 
-async function readOr<T>(
-  data: Dispatcher.ResponseData,
-  read: (data: Dispatcher.ResponseData) => Promise<T>,
-  url: URL,
-): Promise<T> {
+async function readOr<T>(data: Received, read: (data: Received) => Promise<T>, url: URL): Promise<T> {
   return read(data).catch((error: unknown) => {
     throw new ConnectionError(url, error);
   });
