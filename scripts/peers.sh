@@ -8,9 +8,9 @@ PATH=$PATH:/usr/sbin:/sbin
 
 say() { printf '%s\n' "$*" >&2; }
 
-# gcc is what the build that is compared with its emulation compiles with.
+# gcc is what the build that is compared with its emulation compiles with, runc what BuildKit runs steps by.
 missing=()
-for pair in skopeo:skopeo buildah:buildah docker:docker.io docker-registry:docker-registry gcc:gcc; do
+for pair in skopeo:skopeo buildah:buildah docker:docker.io docker-registry:docker-registry gcc:gcc runc:runc; do
   command -v "${pair%%:*}" > /dev/null || missing+=("${pair#*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

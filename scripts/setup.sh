@@ -10,10 +10,10 @@ declare -A package=(
   [dockerd]=docker.io [qemu-aarch64-static]=qemu-user-static [update-binfmts]=binfmt-support [ip]=iproute2 [dpkg-deb]=dpkg
   [buildah]=buildah [skopeo]=skopeo [sshd]=openssh-server [ssh]=openssh-client [docker-registry]=docker-registry
   [iptables]=iptables [openssl]=openssl [rsync]=rsync [git]=git [nsenter]=util-linux [zstd]=zstd
-  [readelf]=binutils
+  [readelf]=binutils [runc]=runc
 )
 programs=(dockerd qemu-aarch64-static update-binfmts ip)
-if [ "$what" = lab ]; then programs+=(buildah skopeo ssh sshd docker-registry git nsenter iptables openssl rsync zstd readelf); fi
+if [ "$what" = lab ]; then programs+=(buildah skopeo ssh sshd docker-registry git nsenter iptables openssl rsync zstd readelf runc); fi
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=()
@@ -50,13 +50,18 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --loglevel=error >&2
 fi
 
-# act runs GitHub's workflows, and buildx joins images at the registry: both are built where Go is; without it those tests are not there.
+# act runs GitHub's workflows, buildx joins images at the registry, and BuildKit is a builder by itself: they are built where Go is; without
+# it those tests are not there.
 if [ "$what" = lab ] && command -v go > /dev/null; then
-  for module in github.com/nektos/act@v0.2.89 github.com/docker/buildx/cmd/buildx@v0.19.3; do
+  modules=(github.com/nektos/act@v0.2.89)
+  for name in buildx buildkitd buildctl; do
+    modules+=("$(node -e 'console.log(JSON.parse(require("fs").readFileSync("bench/peers.json", "utf8"))[process.argv[1]])' "$name")")
+  done
+  for module in "${modules[@]}"; do
     name=$(basename "${module%@*}")
     if [ -x ".cache/bin/$name" ]; then continue; fi
     echo "Building $name (go install $module)" >&2
-    GOBIN="$PWD/.cache/bin" timeout 600 go install "$module" > /dev/null 2>&1 \
+    CGO_ENABLED=0 GOBIN="$PWD/.cache/bin" timeout 600 go install "$module" > /dev/null 2>&1 \
       || echo "$name could not be built: what is tested with it is not tested here" >&2
   done
 fi
