@@ -11,6 +11,7 @@ import { formatPlatform } from '../image/platform.ts';
 import type { Plan } from '../plan/plan.ts';
 import { rememberedRegistry } from '../registry/remembered.ts';
 import { createReporter } from '../report/choose.ts';
+import type { Agreement } from '../run/agreed-externals.ts';
 import { createInputReader } from '../run/build-inputs.ts';
 import { openChecks } from '../run/checks.ts';
 import type { RunContext } from '../run/context.ts';
@@ -85,6 +86,9 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
     registry: registry.value.client,
     clock: systemClock,
     signal,
+    ...(options.runId === undefined
+      ? {}
+      : { agreement: agreementOf(options.runId, registry.value.client, registry.value.address) }),
   });
   let fleet: Fleet | undefined;
   try {
@@ -170,6 +174,11 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
     await fleet?.close();
     await registry.value.close();
   }
+}
+
+/** Bases are looked at before there is anybody to report to. */
+function agreementOf(run: string, registry: OpenRegistry['client'], registryAddress: string): Agreement {
+  return { run, registry, registryAddress, warn: (message) => void process.stderr.write(`warning: ${message}\n`) };
 }
 
 /** Audits an image of the run's registry; layers that were seen before are known from the state folder. */

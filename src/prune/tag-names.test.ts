@@ -7,6 +7,7 @@ const hex = 'ab'.repeat(32);
 test.each([
   ['20261125-061500-1f3a9c', { kind: 'staged', run: '20261125-061500-1f3a9c' }],
   ['20261125-061500-1f3a9c-armv7', { kind: 'staged', run: '20261125-061500-1f3a9c' }],
+  ['20261125-061500-1f3a9c-base-0123456789ab', { kind: 'staged', run: '20261125-061500-1f3a9c' }],
   ['20261345-061500-1f3a9c', { kind: 'plain' }],
   ['20261125', { kind: 'plain' }],
   ['splitbuild-key-0a', { kind: 'key' }],

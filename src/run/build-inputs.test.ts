@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../clock.ts';
 import { ok } from '../failure.ts';
+import { sha256 } from '../image/digest.ts';
 import type { BuildTask } from '../plan/plan.ts';
+import { createSimulatedRegistry } from '../registry/simulated.ts';
+import { createVirtualClock } from '../virtual-clock.ts';
 import { createInputReader, type ReadInputs } from './build-inputs.ts';
 
 let root: string;
@@ -78,4 +81,25 @@ test('of a git source, the clone’s own folder is neither sent nor counted, unl
 test('a Dockerfile that is gone is told with its place', async () => {
   rmSync(join(root, 'Dockerfile'));
   expect(await read(task())).toMatchObject({ ok: false, failure: { kind: 'system', where: root } });
+});
+
+test('jobs of one run on two machines build on what the first of them has found', async () => {
+  const clock = createVirtualClock(0, () => 0.5);
+  const store = createSimulatedRegistry();
+  const base = task({ externals: [{ reference: 'docker.io/library/debian:12', range: { start: 5, end: 12 } }] });
+  const jobThatFinds = (digest: string, run?: string) =>
+    createInputReader({
+      ...{ tasks: [base], cache: undefined, clock, signal: new AbortController().signal },
+      registry: { headManifest: async () => ok({ digest, mediaType: 'm', size: 1 }) },
+      ...(run === undefined
+        ? {}
+        : { agreement: { run, registry: store.client(), registryAddress: 'r.example', warn: () => undefined } }),
+    });
+  const found = async (reader: ReadInputs) =>
+    (await clock.run(inputs(reader, base))).externals?.get('docker.io/library/debian:12')?.digest;
+  const [old, moved] = [sha256('old'), sha256('moved')];
+  expect(await found(jobThatFinds(old, '4711'))).toBe(old);
+  expect(await found(jobThatFinds(moved, '4711'))).toBe(old);
+  expect(await found(jobThatFinds(moved, '4712'))).toBe(moved);
+  expect(await found(jobThatFinds(moved))).toBe(moved);
 });

@@ -8,6 +8,7 @@ import { fail, ok, type Result } from '../failure.ts';
 import type { Digest } from '../image/oci.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import { type Agreement, agreeOn } from './agreed-externals.ts';
 import { type External, resolveExternals } from './keys-externals.ts';
 
 export interface BuildInputs {
@@ -35,14 +36,19 @@ export interface InputReaderOptions {
   registry: Pick<RegistryClient, 'headManifest'>;
   clock: Clock;
   signal: AbortSignal;
+  /** Of a run that others on other machines build for. */
+  agreement?: Agreement;
 }
 
 /**
  * A Dockerfile and its ignore rules are read once a run, as the plan's places in it are those of that text. A context is looked at once for
  * all platforms and images that share it.
  */
-export function createInputReader({ tasks, cache, registry, clock, signal }: InputReaderOptions): ReadInputs {
-  let externals: Promise<ReadonlyMap<string, External>> | undefined;
+export function createInputReader(options: InputReaderOptions): ReadInputs {
+  const { tasks, cache, registry, clock, signal, agreement } = options;
+  let resolved: Promise<ReadonlyMap<string, External>> | undefined;
+  /** By repository. */
+  const agreed = new Map<string, Promise<Result<ReadonlyMap<string, External>>>>();
   const texts = new Map<string, string | undefined>();
   const contexts = new Map<string, Promise<HashedContext>>();
 
@@ -66,14 +72,38 @@ export function createInputReader({ tasks, cache, registry, clock, signal }: Inp
     return hashed;
   }
 
+  function externalsOf({ repository }: BuildTask): Promise<Result<ReadonlyMap<string, External>>> {
+    resolved ??= resolveExternals(tasks, registry, clock, signal);
+    const found = agreed.get(repository) ?? resolved.then((all) => agree(repository, all));
+    agreed.set(repository, found);
+    return found;
+  }
+
+  async function agree(
+    repository: string,
+    all: ReadonlyMap<string, External>,
+  ): Promise<Result<ReadonlyMap<string, External>>> {
+    if (!agreement) return ok(all);
+    const own = tasks.flatMap((task) => (task.repository === repository ? (task.externals ?? []) : []));
+    const wanted = new Map(
+      own.flatMap(({ reference }): [string, External][] => {
+        const external = all.get(reference);
+        return external ? [[reference, external]] : [];
+      }),
+    );
+    return agreeOn(wanted, repository, agreement, clock, signal);
+  }
+
   return async (task, fresh = false) => {
-    externals ??= resolveExternals(tasks, registry, clock, signal);
+    const bases = externalsOf(task);
     try {
       const dockerfile = textOf(task.dockerfile);
       if (dockerfile === undefined) throw new Error(`there is no ${task.dockerfile}`);
       const ignore = ignoreOf(task);
       const { digest, entries } = await contextOf(task.context, ignore, fresh);
-      return ok({ dockerfile, ignore, context: digest, files: entries, externals: await externals });
+      const externals = await bases;
+      if (!externals.ok) return externals;
+      return ok({ dockerfile, ignore, context: digest, files: entries, externals: externals.value });
     } catch (error) {
       return fail({
         kind: 'system',
