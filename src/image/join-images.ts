@@ -1,7 +1,7 @@
 // Joins images that lie in a registry, of one platform each, under a tag: what a pipeline of `docker build` and `docker push` ends with.
 // What each is for is read from its config; nothing is taken from its name.
 import { fail, ok, type Result } from '../failure.ts';
-import { attestedDigest } from './attestation.ts';
+import { childrenOf } from './attestation.ts';
 import { type Child, composeIndex } from './join.ts';
 import type { Descriptor, Digest } from './oci.ts';
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from './platform.ts';
@@ -77,19 +77,18 @@ async function readChild(store: JoinStore, source: Reference, signal: AbortSigna
   const top = await store.getManifest(source, signal);
   if (!top.ok) return top;
   if (!isIndex(top.value)) return childOf(store, source, top.value, [], signal);
-  const entries = top.value.content.manifests;
-  const [image, ...others] = entries.filter((entry) => attestedDigest(entry) === undefined);
-  if (!image || others.length > 0) {
-    const names = [image, ...others].flatMap((entry) => (entry ? [formatPlatform(platformOf(entry))] : []));
+  const children = childrenOf(top.value.content);
+  const [only, ...others] = children;
+  if (!only || others.length > 0) {
+    const names = children.map(({ descriptor }) => formatPlatform(platformOf(descriptor)));
     return wrong(
-      image ? `it is an image of several platforms: ${names.join(', ')}` : 'there is no image in its index',
+      only ? `it is an image of several platforms: ${names.join(', ')}` : 'there is no image in its index',
       source,
     );
   }
-  const stored = await store.getManifest(byDigest(source, image.digest), signal);
+  const stored = await store.getManifest(byDigest(source, only.descriptor.digest), signal);
   if (!stored.ok) return stored;
-  const attestations = entries.filter((entry) => attestedDigest(entry) === image.digest);
-  return childOf(store, source, stored.value, attestations, signal);
+  return childOf(store, source, stored.value, only.attestations, signal);
 }
 
 async function childOf(

@@ -1,6 +1,6 @@
 // Reads back what an engine pushed: a single manifest is taken as it is, an index is opened, and its image and attestations kept.
 import { type Failure, fail, ok, type Result } from '../failure.ts';
-import { attestedDigest } from './attestation.ts';
+import { childrenOf } from './attestation.ts';
 import type { Child } from './join.ts';
 import type { Descriptor, Manifest } from './oci.ts';
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from './platform.ts';
@@ -18,31 +18,29 @@ export async function readPlatformImage(
   if (!top.ok) return top;
   const where = formatReference(reference);
   if (!isIndex(top.value)) return childOf(store, reference, top.value, [], wanted, signal);
-  const images = top.value.content.manifests.filter((entry) => attestedDigest(entry) === undefined);
-  const candidates: StoredManifest[] = [];
+  const candidates: { image: StoredManifest; attestations: Descriptor[] }[] = [];
   const seen: string[] = [];
-  for (const entry of images) {
-    const image = await store.getManifest({ ...reference, tag: undefined, digest: entry.digest }, signal);
+  for (const { descriptor, attestations } of childrenOf(top.value.content)) {
+    const image = await store.getManifest({ ...reference, tag: undefined, digest: descriptor.digest }, signal);
     if (!image.ok) return image;
     if (!isManifest(image.value)) {
-      return fail(wrong(`an index within the index: ${entry.digest}`, where));
+      return fail(wrong(`an index within the index: ${descriptor.digest}`, where));
     }
     const platform = await configPlatform(store, reference, image.value.content, signal);
     if (!platform.ok) return platform;
     seen.push(formatPlatform(platform.value));
-    if (samePlatform(platform.value, wanted)) candidates.push(image.value);
+    if (samePlatform(platform.value, wanted)) candidates.push({ image: image.value, attestations });
   }
-  const [image, ...others] = candidates;
-  if (!image || others.length > 0) {
-    const found = image
+  const [only, ...others] = candidates;
+  if (!only || others.length > 0) {
+    const found = only
       ? `${candidates.length} images of ${formatPlatform(wanted)}`
       : `only ${seen.join(', ') || 'no image'}`;
     return fail(
-      wrong(`one image of ${formatPlatform(wanted)} was expected and there ${image ? 'are' : 'is'} ${found}`, where),
+      wrong(`one image of ${formatPlatform(wanted)} was expected and there ${only ? 'are' : 'is'} ${found}`, where),
     );
   }
-  const attestations = top.value.content.manifests.filter((entry) => attestedDigest(entry) === image.descriptor.digest);
-  return childOf(store, reference, image, attestations, wanted, signal);
+  return childOf(store, reference, only.image, only.attestations, wanted, signal);
 }
 
 async function childOf(

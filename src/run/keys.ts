@@ -1,6 +1,6 @@
 // Keys in the registry: beside each image, a tag that is named after what the image was made of. Whoever would build the same finds it there.
 import { isAbsent, ok, type Result } from '../failure.ts';
-import { attestedDigest } from '../image/attestation.ts';
+import { childrenOf } from '../image/attestation.ts';
 import type { Child } from '../image/join.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { readPlatformImage } from '../image/read.ts';
@@ -51,10 +51,9 @@ function targetOf({ descriptor: { mediaType, digest, size } }: StoredManifest): 
 /** The published image with the attestations that lie here, where it is the only one here. */
 function alike(top: StoredManifest, { descriptor }: Child): Child | undefined {
   if (!isIndex(top)) return top.descriptor.digest === descriptor.digest ? { descriptor, attestations: [] } : undefined;
-  const { manifests } = top.content;
-  const images = manifests.filter((entry) => attestedDigest(entry) === undefined);
-  if (images.length !== 1 || images[0]?.digest !== descriptor.digest) return undefined;
-  return { descriptor, attestations: manifests.filter((entry) => attestedDigest(entry) === descriptor.digest) };
+  const [only, ...others] = childrenOf(top.content);
+  if (others.length > 0 || only?.descriptor.digest !== descriptor.digest) return undefined;
+  return { descriptor, attestations: only.attestations };
 }
 
 /**

@@ -1,7 +1,7 @@
 // What the tags of a plan's images point at, asked for before anything else is known of a run: the answers come while files are hashed.
 // They tell what is published, and thereby what is there, so that most keys need not be asked for where nothing has changed.
 import { isAbsent, ok, type Result } from '../failure.ts';
-import { attestedDigest } from '../image/attestation.ts';
+import { childrenOf } from '../image/attestation.ts';
 import { type Child, composeIndex } from '../image/join.ts';
 import type { Digest, Index } from '../image/oci.ts';
 import { samePlatform } from '../image/platform.ts';
@@ -110,11 +110,7 @@ export function tagsOf({ repository, tags, builds }: PublishTask): TagsOf {
  * verified before it got its tag. One that was carried forward is not what was built for its platform.
  */
 function ownChildren(index: Index, digest: Digest): Child[] {
-  const images = index.manifests.filter((entry) => attestedDigest(entry) === undefined);
-  const children = images.map((descriptor): Child => {
-    const attestations = index.manifests.filter((entry) => attestedDigest(entry) === descriptor.digest);
-    return { descriptor, attestations };
-  });
+  const children = childrenOf(index);
   if (composeIndex(children).digest !== digest) return [];
   return children.filter(({ descriptor }) => descriptor.annotations === undefined);
 }
