@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { cpuMs } from '../testing.ts';
 import { pinReferences } from './pin.ts';
 import { readReferences } from './references.ts';
 
@@ -223,9 +224,9 @@ const starts = [
 
 test.each(starts)('after %j, whatever is repeated a thousand times', (start) => {
   for (const unit of units) {
-    const begun = performance.now();
+    const begun = cpuMs();
     readReferences(start + unit.repeat(1000), { file: 'Dockerfile', platform, args: {} });
-    expect(performance.now() - begun, JSON.stringify(unit)).toBeLessThan(1500);
+    expect(cpuMs() - begun, JSON.stringify(unit)).toBeLessThan(1500);
   }
 });
 

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference } from '../image/reference.ts';
-import { type DockerfileReferences, readReferences } from './references.ts';
+import { parseDockerfile } from './instructions.ts';
+import { asksForArgs, type DockerfileReferences, readReferences } from './references.ts';
 import cases from './testdata/cases.json' with { type: 'json' };
 
 interface Case {
@@ -241,4 +242,12 @@ test('an instruction may begin below a continued line that is empty', () => {
 
 test('flags end at the first word that is none, also where it holds --', () => {
   expect(read('FROM alpine\nCOPY a--b --from=redis /\n').references.map(({ written }) => written)).toEqual(['alpine']);
+});
+
+test('only a Dockerfile with ARGs above its first FROM, or a variable in one, may need other images for another platform', () => {
+  const asks = (text: string): boolean => asksForArgs(parseDockerfile(text));
+  expect(asks('FROM alpine\nARG X=1\nRUN echo $X\nCOPY --from=redis:7 / /\n')).toBe(false);
+  expect(asks('ARG X=1\nFROM alpine\n')).toBe(true);
+  expect(asks('FROM alpine-$TARGETARCH\n')).toBe(true);
+  expect(asks('FROM --platform=$BUILDPLATFORM alpine\n')).toBe(true);
 });

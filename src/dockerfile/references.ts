@@ -150,6 +150,11 @@ export function readReferences(
   });
 }
 
+/** Whether what a Dockerfile needs may differ by platform and build arguments: of most it is one answer. */
+export function asksForArgs({ args, stages }: ParsedDockerfile): boolean {
+  return args.length > 0 || stages.some(({ image, platform }) => `${image.text}${platform?.text ?? ''}`.includes('$'));
+}
+
 function findTarget(parsed: ParsedDockerfile, { file, target }: ReferenceOptions): Result<number> {
   if (!target) return ok(parsed.stages.length - 1);
   const index = findStage(parsed, target);

@@ -1,6 +1,7 @@
 // Patterns against regular expressions, which mean the same where they are short, and against time where they are not.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { cpuMs } from '../testing.ts';
 import { replace, trim } from './shell-pattern.ts';
 
 function regex(pattern: string, greedy: boolean, before = '', after = ''): RegExp {
@@ -52,12 +53,12 @@ test.each([
 
 test('a pattern that would keep a regular expression busy for years', () => {
   const [value, pattern] = ['a'.repeat(5000), `${'*a'.repeat(100)}*b`];
-  const started = performance.now();
+  const started = cpuMs();
   for (const operand of [pattern, `#${pattern}`, `%${pattern}`]) {
     trim(value, operand, false);
     trim(value, operand, true);
   }
   expect(replace(value, pattern, '', true)).toBe(value);
   expect(replace(value, '?', 'x', true)).toBe('x'.repeat(5000));
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(cpuMs() - started).toBeLessThan(1000);
 });

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { expandTemplate } from '../config/template.ts';
 import { parseDockerfile } from '../dockerfile/instructions.ts';
-import { type FoundReference, readReferences } from '../dockerfile/references.ts';
+import { asksForArgs, type FoundReference, readReferences } from '../dockerfile/references.ts';
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
@@ -100,15 +100,12 @@ export async function readFamily(
     const parsed = parseDockerfile(text);
     const file = relative(process.cwd(), dockerfile) || dockerfile;
     const builds: PlatformBuild[] = [];
+    let ofAll: ReturnType<typeof readReferences> | undefined;
     for (const platform of image.platforms) {
       const args = platformArgs(image, config, platform);
-      const read = readReferences(parsed, {
-        file,
-        platform,
-        buildPlatform: platform,
-        args,
-        ...(image.target ? { target: image.target } : {}),
-      });
+      const target = image.target ? { target: image.target } : {};
+      const read = ofAll ?? readReferences(parsed, { file, platform, buildPlatform: platform, args, ...target });
+      if (!asksForArgs(parsed)) ofAll = read;
       if (!read.ok) {
         if (read.failure.kind !== 'diagnostics') return read;
         problems.push(...read.failure.diagnostics);
