@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMask, findsSecrets, urlCredentials } from './secret.ts';
+import { cpuMs } from './testing.ts';
 
 const value = `it's "20% of" $HOME & <b>/é+?`;
 
@@ -93,7 +94,7 @@ test('no value of four characters or more survives, in any text, also not as bas
 });
 
 test('long texts take a time that grows with them', () => {
-  const started = performance.now();
+  const started = cpuMs();
   for (const text of [
     '://'.repeat(300_000),
     `://${'a'.repeat(1_000_000)}`,
@@ -101,5 +102,5 @@ test('long texts take a time that grows with them', () => {
     'a'.repeat(1_000_000),
   ])
     createMask(['hunter22'])(text);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(cpuMs() - started).toBeLessThan(2000);
 });

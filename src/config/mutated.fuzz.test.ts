@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { cpuMs } from '../testing.ts';
 import { parseConfig } from './parse.ts';
 import { readConfig } from './read.ts';
 import { secretNames } from './secret-names.ts';
@@ -156,7 +157,7 @@ test.each([
   ],
   ['a map with itself in it', `${head}images: &a { a: { repository: o/a, args: *a } }`],
 ])('%s', (_, text) => {
-  const started = performance.now();
+  const started = cpuMs();
   read(text);
-  expect(performance.now() - started).toBeLessThan(3000);
+  expect(cpuMs() - started).toBeLessThan(3000);
 });

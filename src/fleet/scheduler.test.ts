@@ -1,6 +1,7 @@
 // In which order those who wait get a slot, on a clock that jumps.
 import { expect, test } from 'vitest';
 import type { Platform } from '../image/platform.ts';
+import { cpuMs } from '../testing.ts';
 import { createVirtualClock, type VirtualClock } from '../virtual-clock.ts';
 import type { Wishes } from './fleet.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -162,10 +163,10 @@ test('those who wait on a signal that is aborted leave, and the others are serve
 test('ten thousand waiters are no trouble: the next is not looked for among all of them', async () => {
   const hosts = rig({ name: 'one', slots: 4 }, { name: 'two', slots: 4 });
   const all = Array.from({ length: 10_000 }, (_, n) => ({ name: `t${n}`, priority: (n * 7919) % 10_007 }));
-  const started = performance.now();
+  const started = cpuMs();
   expect(await begun(hosts, all)).toHaveLength(10_000);
   // One second on a machine that has nothing else to do; looked for among all, it would be minutes.
-  expect(performance.now() - started).toBeLessThan(10_000);
+  expect(cpuMs() - started).toBeLessThan(10_000);
 });
 
 test('a task that needs its slot no more lets the next go on beside it', async () => {

@@ -2,6 +2,7 @@
 // it makes.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { cpuMs } from '../testing.ts';
 import { formatReference, parseReference } from './reference.ts';
 
 const lower = [...'abcdefghijklmnopqrstuvwxyz0123456789'];
@@ -161,8 +162,8 @@ test.each([
 });
 
 test('what is long is read in a time that grows with it', () => {
-  const started = performance.now();
+  const started = cpuMs();
   for (const unit of ['a', 'a-', 'a.', 'a/', 'a_', '-', '.', 'a:', '[:', 'A', 'a@', '0.0:'])
     for (const end of ['', '!', '/x:y', '@sha256:']) parseReference(unit.repeat(20_000) + end);
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(cpuMs() - started).toBeLessThan(2000);
 });

@@ -5,7 +5,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Failure } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
@@ -29,29 +29,39 @@ afterAll(() => {
 
 describe.runIf(mounted)(`a disk that is full${problem}`, () => {
   let at = { registry: '', repository: 'a' };
-  const failures: Failure[] = [];
+  let failures: Failure[];
   let close: () => Promise<void>;
   const root = join(disk, 'registry');
-  beforeAll(async () => {
+  beforeEach(async () => {
+    failures = [];
     const registry = value(await startEmbeddedRegistry({ root, onFailure: (failure) => failures.push(failure) }));
     at = { ...at, registry: registry.address };
     close = registry.close;
   });
-  afterAll(() => close());
+  afterEach(async () => {
+    await close();
+    await rm(root, { recursive: true });
+    await rm(ballast, { force: true });
+  });
 
   const push = (bytes: Buffer) => client.putBlob(at, blobOf(bytes), opener(bytes), signal);
   const isWhole = async (bytes: Buffer): Promise<boolean> =>
     (await buffer(value(await client.getBlob(at, blobOf(bytes), signal)))).equals(bytes);
 
-  test('is told as such, keeps nothing of what it did not take, and all that it took', async () => {
+  /** Pushes until nothing more is taken. */
+  async function pushAll(): Promise<{ taken: Buffer[]; refused: Failure | undefined }> {
     const taken: Buffer[] = [];
-    let refused: Failure | undefined;
-    for (let nth = 0; nth < 40 && !refused; nth += 1) {
+    for (let nth = 0; nth < 40; nth += 1) {
       const bytes = noise(150_000, `blob ${nth}`);
       const pushed = await push(bytes);
-      if (pushed.ok) taken.push(bytes);
-      else refused = pushed.failure;
+      if (!pushed.ok) return { taken, refused: pushed.failure };
+      taken.push(bytes);
     }
+    return { taken, refused: undefined };
+  }
+
+  test('is told as such, keeps nothing of what it did not take, and all that it took', async () => {
+    const { taken, refused } = await pushAll();
     expect(taken.length).toBeGreaterThan(5);
     expect(refused).toMatchObject({
       kind: 'registry',
@@ -68,6 +78,7 @@ describe.runIf(mounted)(`a disk that is full${problem}`, () => {
   });
 
   test('takes again when there is room', async () => {
+    await pushAll();
     const [name = ''] = await readdir(join(root, 'a', 'blobs', 'sha256'));
     const deleted = await fetch(`http://${at.registry}/v2/a/blobs/sha256:${name}`, { method: 'DELETE' });
     expect(deleted.status).toBe(202);
@@ -77,9 +88,6 @@ describe.runIf(mounted)(`a disk that is full${problem}`, () => {
   });
 
   test('leaves a tag where it was when it is full at the manifest, and moves it when there is room', async () => {
-    for (const name of await readdir(join(root, 'a', 'blobs', 'sha256'))) {
-      await fetch(`http://${at.registry}/v2/a/blobs/sha256:${name}`, { method: 'DELETE' });
-    }
     value(await push(config));
     const reference = { ...at, tag: 'v1' };
     const first = imageManifest(config, []);
