@@ -31,7 +31,7 @@ export function nextHop(
     );
   }
   const [text, base] = redirect ? [redirect.location, redirect.from] : [subject.target, home];
-  const url = text instanceof URL ? new URL(text) : URL.canParse(text, base.href) ? new URL(text, base) : undefined;
+  const url = text instanceof URL ? new URL(text) : URL.parse(text, base.href);
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     return refuse(`${registry} sends to an address that is none`);
   }

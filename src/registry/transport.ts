@@ -89,6 +89,12 @@ export function createTransport(options: TransportOptions): Transport {
   const patience: Patience = { ...usual, ...options.patience };
   const agentFor = createAgents({ ...options, bodyTimeout: patience.silence });
   const gates = createGates(options.clock, patience.limit);
+  const homes = new Map<string, URL>();
+  const homeOf = (registry: string): URL => {
+    const home = homes.get(registry) ?? originOf(registry, options.plainHttp);
+    homes.set(registry, home);
+    return home;
+  };
   const whole = (exchange: Exchange, limit: number) => async (data: Received) => ({
     bytes: await readWhole(data, { limit, ms: patience.body, where: exchange.where, method: exchange.method }),
   });
@@ -105,7 +111,7 @@ export function createTransport(options: TransportOptions): Transport {
     authorization: string | undefined,
     signal: AbortSignal,
   ): Promise<{ url: URL; data: Received }> {
-    const home = originOf(exchange.registry, options.plainHttp);
+    const home = homeOf(exchange.registry);
     const first = take(nextHop(exchange, home, options.plainHttp));
     let url = first;
     for (let hop = 0; ; hop += 1) {
@@ -222,7 +228,7 @@ export function createTransport(options: TransportOptions): Transport {
         }
         const bytes = await readBeginning(data.body, 64 << 10, Math.min(patience.body, 10_000));
         // Only the registry itself may say where its password goes: not the host that an upload or a redirect went to.
-        const fromHome = url.origin === originOf(exchange.registry, options.plainHttp).origin;
+        const fromHome = url.origin === homeOf(exchange.registry).origin;
         if (status === 401 && auth && logins === 0 && fromHome) {
           const won = await auth.challenged(exchange, headers['www-authenticate'], authorization.value, signal);
           if (!won.ok) return won;

@@ -4,7 +4,7 @@ import { formatDuration } from './duration.ts';
 import { explainFailure } from './explain.ts';
 import { paint, type Style } from './paint.ts';
 import type { Output, Reporter } from './reporter.ts';
-import { cleanLine, count, emptyState, notice, reduce, saysNothing, type TaskState, taskName } from './state.ts';
+import { cleanLine, emptyState, notice, reduce, saysNothing, type TaskState, taskName } from './state.ts';
 import { summarize } from './summary.ts';
 
 export interface PlainOptions {
@@ -22,6 +22,8 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
   let closed = false;
   /** Whole outputs of the tasks that run, when they are not printed live. */
   const held = new Map<string, string[]>();
+  /** Tasks that are done or reused: to count them anew for each line would take longer than all else. */
+  const over = new Set<string>();
   const print = (task: TaskState, text: string, style?: Style): void => {
     out.write(`${paint('cyan', `[${taskName(task.task)}]`, color)} ${style ? paint(style, text, color) : text}\n`);
   };
@@ -59,15 +61,19 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
           break;
         case 'task-finished':
           held.delete(id);
+          over.add(id);
           print(task, `done in ${formatDuration(event.durationMs)}${progress()}`, 'green');
           break;
         case 'task-reused':
+          over.add(id);
           print(task, `reused${progress()}`, 'green');
           break;
         case 'task-skipped':
+          over.delete(id);
           print(task, `skipped: ${event.because}`, 'yellow');
           break;
         case 'task-failed': {
+          over.delete(id);
           for (const line of explainFailure(task, verbose ? [] : (held.get(id) ?? []), color)) print(task, line);
           if (event.willRetry) print(task, 'will be tried again', 'yellow');
           held.delete(id);
@@ -90,6 +96,6 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
   }
 
   function progress(): string {
-    return ` (${count(state, 'done') + count(state, 'reused')}/${state.tasks.size})`;
+    return ` (${over.size}/${state.tasks.size})`;
   }
 }
