@@ -222,6 +222,7 @@ const rows: Row[] = [
     ['https://arm:2376/', /tcp:\/\/arm:2376' and 'tls'/],
     ['context:arm', /context:\/\/name/],
     ['docker', /'local'/],
+    ['kube-pod://kit-0', /add 'engine: buildkit'/],
   ].map(
     ([endpoint, help]): Row => [
       `${whole}builders: [{ name: x, endpoint: "${endpoint}" }]\n`,
@@ -231,6 +232,20 @@ const rows: Row[] = [
       help instanceof RegExp ? help : /^$/,
     ],
   ),
+  [
+    `${whole}builders: [{ name: x, endpoint: "context://arm", engine: buildkit }]\n`,
+    'endpoint',
+    '5:33',
+    /is not an endpoint/,
+    /leads to a Docker Engine.*or kube-pod:\/\/name/,
+  ],
+  [
+    `${whole}builders: [{ name: x, endpoint: "docker-container://-x", engine: buildkit }]\n`,
+    'endpoint',
+    '5:33',
+    /is not an endpoint/,
+    /docker-container:\/\/name/,
+  ],
   // Registries
   [`${whole}registry: myorg/images\n`, 'registry', '5:11', /has no host/, /'docker\.io\/myorg\/images'/],
   [`${whole}registry: https://ghcr.io/acme/\n`, 'registry', '5:11', /host\[:port\]/, /'ghcr\.io\/acme'/],

@@ -1,6 +1,6 @@
-// Ends of real outputs: of docker 20.10 and 28, buildx 0.19, buildah 1.28.
+// Ends of real outputs: of docker 20.10 and 28, buildx 0.19, buildah 1.28, buildctl 0.18.
 import { expect, test } from 'vitest';
-import { buildFailure, pushFailure } from './outcome.ts';
+import { buildFailure, buildkitTrust, pushFailure } from './outcome.ts';
 
 test('a failing RUN is the build’s own failure, with its exit code and the end of its log', () => {
   const lines = [
@@ -20,6 +20,7 @@ test.each([
   'ERROR: Cannot connect to the Docker daemon at unix:///run/docker.sock. Is the docker daemon running?',
   'error during connect: Post "http://docker/v1.41/build": EOF',
   'failed to solve: rpc error: code = Unavailable desc = error reading from server: EOF',
+  'error: failed to solve: Unavailable: error reading from server: EOF',
 ])('%s: the engine was lost, and it may be tried again', (line) => {
   expect(buildFailure(1, ['#5 RUN make', line], 'ssh://arm')).toMatchObject({ kind: 'engine', transient: true });
 });
@@ -73,5 +74,20 @@ test('errors of a registry that a push is told are said, and those of two pushes
     message: expect.stringContaining(
       'digest invalid: provided digest did not match uploaded content; manifest blob unknown',
     ),
+  });
+});
+
+test('of BuildKit by itself: the step’s own code, and where its buildkitd is told to trust a registry', () => {
+  const step = 'error: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 3';
+  expect(buildFailure(1, ['#5 0.112 hi', step], 'kit', buildkitTrust)).toMatchObject({
+    kind: 'build',
+    exitCode: 3,
+    message: 'the build failed: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 3',
+  });
+  const plain =
+    'error: failed to solve: failed to push 10.0.0.1:5000/a:1: failed to do request: Head "https://10.0.0.1:5000/v2/a/blobs/sha256:34": http: server gave HTTP response to HTTPS client';
+  expect(pushFailure('10.0.0.1:5000/a:1', [plain], 'kit', buildkitTrust)).toMatchObject({
+    transient: false,
+    help: expect.stringContaining('buildkitd.toml'),
   });
 });

@@ -25,3 +25,18 @@ test.each([
 ])('%j is refused, and never becomes an option of ssh', (text) => {
   expect(parseEndpoint(text)).toMatchObject({ ok: false, failure: { kind: 'usage' } });
 });
+
+test.each([
+  ['ssh://ci@arm-1', { kind: 'ssh', user: 'ci', host: 'arm-1', socket: '/run/buildkit/buildkitd.sock' }],
+  ['kube-pod://kit-0?namespace=ci', { kind: 'within', address: 'kube-pod://kit-0?namespace=ci' }],
+  ['docker-container://kit', { kind: 'within', address: 'docker-container://kit' }],
+  ['tcp://10.0.0.5:1234', { kind: 'tcp', address: '10.0.0.5:1234' }],
+])('%s is an endpoint of a BuildKit', (text, value) => {
+  expect(parseEndpoint(text, 'buildkit')).toEqual({ ok: true, value });
+});
+
+test('a pod is no Docker Engine, a docker context no BuildKit, and a name no option', () => {
+  expect(parseEndpoint('kube-pod://kit-0')).toMatchObject({ ok: false });
+  expect(parseEndpoint('context://graviton', 'buildkit')).toMatchObject({ ok: false });
+  expect(parseEndpoint('docker-container://--help', 'buildkit')).toMatchObject({ ok: false });
+});
