@@ -90,9 +90,36 @@ export function findCandidates(
     if (at < rules.keepLast) found.spared.set(tag, `one of the last ${rules.keepLast}`);
     else found.tags.set(tag, cause);
   }
+  spareKeysOfPublished(snapshot, rules, found);
   addGone(snapshot, rules, known, found);
   addUntagged(snapshot, rules, known, created, found);
   return found;
+}
+
+/**
+ * Keys of what a tag that stays has, however old: a machine that has noted such a build takes it by its tag and would not write the key
+ * again, and every other would build it again.
+ */
+function spareKeysOfPublished(snapshot: Snapshot, rules: Rules, found: Candidates): void {
+  const published = new Map<Digest, string>();
+  const add = (digest: Digest, tag: string): void => {
+    if (published.has(digest)) return;
+    published.set(digest, tag);
+    for (const child of snapshot.manifests.get(digest)?.children ?? []) add(child.digest, tag);
+  };
+  for (const [tag, digest] of snapshot.tags) {
+    if (readTagName(tag).kind === 'plain' && !found.tags.has(tag)) add(digest, tag);
+  }
+  for (const tag of found.tags.keys()) {
+    const digest = snapshot.tags.get(tag);
+    if (readTagName(tag).kind !== 'key' || digest === undefined || rules.tags.includes(tag)) continue;
+    // With attestations, an index of its own lies under the key.
+    const images = [digest, ...(snapshot.manifests.get(digest)?.children ?? []).map((child) => child.digest)];
+    const by = images.map((image) => published.get(image)).find((name) => name !== undefined);
+    if (by === undefined) continue;
+    found.tags.delete(tag);
+    found.spared.set(tag, `the key of what ${by} points at`);
+  }
 }
 
 /** Undefined where nothing makes the tag a candidate. */

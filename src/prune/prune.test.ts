@@ -103,6 +103,25 @@ test('build keys go by a rule of their own', async () => {
   expect(left(registry)).toEqual(['splitbuild-key-2']);
 });
 
+test.each([modern, dockers])('keys of what a tag that stays has are kept, however old: %o', async (model) => {
+  const registry = new MemoryRegistry(model);
+  const amd = registry.image('app', 'amd64', 'develop-amd64');
+  registry.tags.set('splitbuild-key-plain', amd.digest);
+  const arm = registry.image('app', 'arm64');
+  const attestation = registry.attestation(arm);
+  registry.index([arm, attestation], 'splitbuild-key-attested');
+  registry.tags.set('splitbuild-key-checked', registry.index([amd, arm, attestation], 'develop').digest);
+  registry.image('before', 'amd64', 'splitbuild-key-before');
+  registry.tags.set('splitbuild-key-gone', registry.image('gone', 'amd64', 'pr-1').digest);
+  await prune(registry, { keysOlderThan: day, tags: ['pr-*'] });
+  expect(left(registry)).toEqual([
+    ...['develop', 'develop-amd64', 'splitbuild-key-attested', 'splitbuild-key-checked', 'splitbuild-key-plain'],
+  ]);
+  if (!model.tagDeletion) return;
+  await prune(registry, { tags: ['splitbuild-key-plain'] });
+  expect(left(registry)).not.toContain('splitbuild-key-plain');
+});
+
 test('tags of the config and arch tags of what is kept go only by their very name, and what is kept by --keep not at all', async () => {
   const registry = new MemoryRegistry(modern);
   const amd = registry.image('app', 'amd64', 'v1-amd64');
