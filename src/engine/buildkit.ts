@@ -57,6 +57,9 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
   /** What was built under a name, until it is asked whether it was pushed as well. */
   const pushes = new Map<string, Promise<Result<{ digest?: Digest }>>>();
 
+  /** Asked once: it is probed often. */
+  let client: string | undefined;
+
   async function buildctl(
     args: string[],
     signal: AbortSignal,
@@ -78,8 +81,7 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
 
   async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {
     const args = ['debug', 'workers', '--format', '{{json .}}'];
-    const [client, answered] = await Promise.all([buildctl(['--version'], signal), buildctl(args, signal)]);
-    if (!client.ok) return client;
+    const answered = await buildctl(args, signal);
     if (!answered.ok) return answered;
     const [worker] = parse(workersSchema, answered.value.stdout) ?? [];
     const [platform] = worker?.platforms ?? [];
@@ -93,12 +95,17 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
         help: 'start buildkitd there, and check that you may reach it',
       });
     }
-    const [program = 'buildctl'] = await programsOnPath('buildctl', env);
+    if (client === undefined) {
+      const [program = 'buildctl'] = await programsOnPath('buildctl', env);
+      const said = await buildctl(['--version'], signal);
+      if (!said.ok) return said;
+      client = `${program} ${said.value.stdout.trim().split(/\s+/).at(2) ?? ''}`.trim();
+    }
     const isHere = worker.labels?.['org.mobyproject.buildkit.worker.hostname'] === hostname();
     return ok({
       engine: 'buildkit',
       version: worker.buildkitVersion?.version ?? '',
-      client: `${program} ${client.value.stdout.trim().split(/\s+/).at(2) ?? ''}`.trim(),
+      client,
       machine: normalizePlatform({ os: platform.os, architecture: platform.architecture }),
       cpus: isHere ? availableParallelism() : assumedCpus,
     });
