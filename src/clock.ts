@@ -1,5 +1,6 @@
 // Time and chance as a parameter, so that the same code runs on the machine's clock and on a simulated one.
 import { setTimeout as delay } from 'node:timers/promises';
+import { underAny } from './signals.ts';
 
 export interface Clock {
   /** Ms since the epoch. */
@@ -27,9 +28,9 @@ export async function within<T>(
 ): Promise<T | undefined> {
   const done = new AbortController();
   const stop = new AbortController();
-  const late = clock.sleep(ms, AbortSignal.any([signal, done.signal])).then(() => undefined);
+  const late = underAny([signal, done.signal], (either) => clock.sleep(ms, either)).then(() => undefined);
   try {
-    return await Promise.race([work(AbortSignal.any([signal, stop.signal])), late]);
+    return await Promise.race([underAny([signal, stop.signal], work), late]);
   } finally {
     done.abort();
     stop.abort();

@@ -9,6 +9,7 @@ import { mediaTypes } from '../image/oci.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
 import { parseReference } from '../image/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
+import { underAny } from '../signals.ts';
 import type { BuildRequest, Engine, RunRequest } from './engine.ts';
 
 export interface SimulatedEngineOptions {
@@ -55,7 +56,7 @@ export function createSimulatedEngine(options: SimulatedEngineOptions): Simulate
   /** Does something that takes `ms`, unless the engine dies under it, or is frozen meanwhile. */
   async function takes(ms: number, signal: AbortSignal): Promise<Result<void>> {
     if (state === 'dead') return fail(gone);
-    await clock.sleep(ms, AbortSignal.any([signal, fall.signal]));
+    await underAny([signal, fall.signal], (either) => clock.sleep(ms, either));
     while (state === 'frozen' && !signal.aborted) await clock.sleep(1000, signal);
     if (signal.aborted) return fail({ kind: 'cancelled' });
     return fall.signal.aborted ? fail(gone) : ok(undefined);

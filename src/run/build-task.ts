@@ -12,6 +12,7 @@ import type { Next } from '../plan/handover.ts';
 import { buildId } from '../plan/make-plan.ts';
 import type { BuildTask } from '../plan/plan.ts';
 import { secretValue } from '../secret.ts';
+import { underAny } from '../signals.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { buildKey, type KeyParts } from './build-key.ts';
 import type { RunContext } from './context.ts';
@@ -161,7 +162,7 @@ export async function onBuilder<T>(
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<Result<T>>,
 ): Promise<Result<T>> {
-  const result = await work(AbortSignal.any([signal, lost]));
+  const result = await underAny([signal, lost], work);
   if (result.ok || signal.aborted) return result;
   if (lost.aborted) return lostBuilder(builder.name, lost.reason);
   // An engine that dies makes a client say all sorts of things; what it did not live to the end of is not the Dockerfile's failure.
