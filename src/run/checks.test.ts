@@ -86,7 +86,7 @@ interface Ran {
   failures: string[];
 }
 
-async function run(asked: Partial<Asked> = {}, checked: CheckNotes = state): Promise<Ran> {
+async function run(asked: Partial<Asked> = {}, checked: CheckNotes = state, shared = false): Promise<Ran> {
   const plan = planOf({ ...usual, ...asked });
   const clock = createVirtualClock(0, () => 0.5);
   const never = new AbortController().signal;
@@ -112,7 +112,7 @@ async function run(asked: Partial<Asked> = {}, checked: CheckNotes = state): Pro
   const fleet = await assembleFleet(sources, [], { clock, health: usualHealth }, never);
   if (!fleet.ok) throw new Error(JSON.stringify(fleet.failure));
   const world: Omit<RunContext, 'fleet'> = {
-    ...{ id: `run${Math.random()}`, shared: false, registryAddress: 'r.example', plainHttp: true, embedded: false },
+    ...{ id: `run${Math.random()}`, shared, registryAddress: 'r.example', plainHttp: true, embedded: false },
     ...{ force: false, clock, env: {}, checked, gateFiles: gateFileReader(join(root, 'config')) },
     registry: rememberedRegistry(
       registry.client(() => {
@@ -236,6 +236,24 @@ describe('an audit that allows less', () => {
     expect(await run()).toMatchObject({ outcome: 'done', done: ['audit', 'audit'] });
     expect(await run()).toMatchObject(nothing);
   });
+
+  test.each([
+    ['fewer files', allowing],
+    ['what it did not look at', { audit: { mode: 'off', allow: [] } }],
+  ] satisfies [string, Partial<Asked>][])(
+    '%s is seen by jobs of a shared run, which have no state',
+    async (_, before) => {
+      const job = (asked?: Partial<Asked>) => run(asked, openChecks(join(root, `job ${Math.random()}`)), true);
+      refusing = 'audit';
+      expect((await job(before)).outcome).toBe('done');
+      expect(await job(before)).toMatchObject(nothing);
+      expect((await job()).outcome).toBe('failed');
+      expect((await job()).outcome).toBe('failed');
+      refusing = undefined;
+      expect(await job()).toMatchObject({ outcome: 'done', done: ['audit', 'audit'] });
+      expect(await job()).toMatchObject(nothing);
+    },
+  );
 
   test('by another list is looked up in the registry where this machine has noted nothing', async () => {
     await run({ audit: { mode: 'stop', allow: ['/a', '/b'] } });

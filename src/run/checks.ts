@@ -25,7 +25,8 @@ export interface CheckNotes {
   keep(repository: string, digest: Digest, checks: Checks): void;
 }
 
-type World = Pick<RunContext, 'registry' | 'registryAddress' | 'checked' | 'gateFiles'>;
+type World = Pick<RunContext, 'registry' | 'registryAddress' | 'checked' | 'gateFiles'> &
+  Partial<Pick<RunContext, 'shared'>>;
 
 /** The audit's rules when a config says nothing of it. */
 const usual = auditRules({ mode: 'stop', allow: [] });
@@ -57,15 +58,20 @@ function tagOf(digest: Digest, { audit, gates }: Checks): string {
   return keyTag(sha256(JSON.stringify(['checked', 1, digest, audit, gates])));
 }
 
+/** Under which lies what was published with an audit other than the default: perhaps it would not pass that. */
+function letPassTag(digest: Digest): string {
+  return keyTag(sha256(JSON.stringify(['let pass', 1, digest])));
+}
+
 /**
  * Why a published image is to be checked again; undefined where it passed what is asked now. Where that is no more than the defaults, and
- * this machine knows of nothing else, it did: no registry is asked.
+ * this machine knows of nothing else, it did: no registry is asked, but by the jobs of a shared run, which seldom have a state of their own.
  */
 export async function whyCheckAgain(
   { repository }: Pick<PublishTask, 'repository'>,
   digest: Digest,
   now: Checks,
-  { registry, registryAddress, checked }: World,
+  { registry, registryAddress, checked, shared = false }: World,
   signal: AbortSignal,
 ): Promise<Result<string | undefined>> {
   const before = checked?.read(repository, digest);
@@ -75,11 +81,18 @@ export async function whyCheckAgain(
   }
   const audited = now.audit === '' || now.audit === before?.audit;
   const passed = now.gates === '' || now.gates === before?.gates;
-  if ((audited && passed) || (!before && isUsual(now))) return ok(undefined);
-  const tag = tagOf(digest, now);
-  const noted = await registry.headManifest({ registry: registryAddress, repository, tag }, signal);
+  if (audited && passed) return ok(undefined);
+  const lies = async (tag: string): Promise<Result<boolean>> => {
+    const found = await registry.headManifest({ registry: registryAddress, repository, tag }, signal);
+    return found.ok ? ok(found.value?.digest === digest) : found;
+  };
+  if (!before && isUsual(now)) {
+    const letPass = shared ? await lies(letPassTag(digest)) : ok(false);
+    if (!letPass.ok || !letPass.value) return letPass.ok ? ok(undefined) : letPass;
+  }
+  const noted = await lies(tagOf(digest, now));
   if (!noted.ok) return noted;
-  if (noted.value?.digest === digest) {
+  if (noted.value) {
     checked?.keep(repository, digest, now);
     return ok(undefined);
   }
@@ -117,16 +130,21 @@ export async function explainChecks(
   return explained.find((one) => !one.ok) ?? ok(reasons);
 }
 
-/** Leaves word that an image passed. Of the defaults only where this machine had noted something else before: all others take them as passed. */
+/** Leaves word that an image passed. Of the defaults only where it is checked `again`, or noted for something else: all others are taken as passed. */
 export async function noteChecked(
   { id, repository }: Pick<PublishTask, 'id' | 'repository'>,
   { digest, mediaType }: { digest: Digest; mediaType: string },
   now: Checks,
+  again: boolean,
   run: World & Pick<RunContext, 'emit' | 'clock'>,
   signal: AbortSignal,
 ): Promise<Result<void>> {
-  if (!isUsual(now) && !asksNothing(now)) {
-    const kept = await keepUnder({ id, repository }, tagOf(digest, now), { digest, mediaType, size: 0 }, run, signal);
+  const tags = [
+    ...(asksNothing(now) || (isUsual(now) && !again) ? [] : [tagOf(digest, now)]),
+    ...(now.audit === usual ? [] : [letPassTag(digest)]),
+  ];
+  for (const tag of tags) {
+    const kept = await keepUnder({ id, repository }, tag, { digest, mediaType, size: 0 }, run, signal);
     if (!kept.ok) return kept;
   }
   const before = run.checked?.read(repository, digest);

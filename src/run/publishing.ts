@@ -145,7 +145,7 @@ export function createPublishing(execution: Execution, builds: Builds): Publishi
     if (!audited.ok) return audited;
     const passed = await passGates(task, plan.gates, staged, platforms, run, signal);
     if (!passed.ok) return passed;
-    const noted = await noteChecked(task, staged, asked, run, signal);
+    const noted = await noteChecked(task, staged, asked, staged.groups.length === 0, run, signal);
     return noted.ok ? ok(staged) : noted;
   }
 
