@@ -41,17 +41,7 @@ const maxDepth = 8;
 
 type Blob = Pick<Descriptor, 'digest' | 'size'>;
 
-/** Copies one image. For several, a Copier knows what an image before has brought already. */
-export function copyImage(
-  from: { store: ImageSource; reference: Reference },
-  to: { store: ImageTarget; reference: Reference },
-  options: CopyOptions,
-  signal: AbortSignal,
-): Promise<Result<Copied>> {
-  return createCopier(from.store, to.store).copy(from.reference, to.reference, options, signal);
-}
-
-/** What has one registry's name at both ends is taken to lie in one registry. */
+/** For one image or several: it knows what an image before has brought already. What has one registry's name at both ends is taken to lie in one registry. */
 export function createCopier(source: ImageSource, target: ImageTarget): Copier {
   const turns = createTurns(blobsAtATime);
   /** By registry and digest: the first repository of the target that was brought a blob, or found to have it. */

@@ -9,13 +9,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { layerTar, type PushedImage, plainClient, pushImage, pushIndex } from '../export/testing.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
+import type { Reference } from '../image/reference.ts';
 import { type EmbeddedRegistry, startEmbeddedRegistry } from '../registry/embedded.ts';
 import { blobOf, hasProgram, noise, value } from '../registry/testing.ts';
 import { sourceAnywhere, targetAnywhere } from './anywhere.ts';
-import { copyImage, createCopier } from './copier.ts';
+import { type CopyOptions, createCopier } from './copier.ts';
 import { layoutSource, layoutTarget } from './layout.ts';
 import { destinationOf, parsePlace, withTag } from './place.ts';
-import type { ImageTarget } from './store.ts';
+import type { ImageSource, ImageTarget } from './store.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const repository = 'team/app';
@@ -55,6 +56,16 @@ afterEach(async () => {
 
 function at(registry: EmbeddedRegistry, more: { repository?: string; tag?: string } = {}) {
   return { registry: registry.address, repository, tag: 'v1', ...more };
+}
+
+/** One image, with a copier of its own. */
+function copyImage(
+  source: { store: ImageSource; reference: Reference },
+  target: { store: ImageTarget; reference: Reference },
+  options: CopyOptions,
+  stop: AbortSignal,
+) {
+  return createCopier(source.store, target.store).copy(source.reference, target.reference, options, stop);
 }
 
 /** A target that notes what was done to it. */

@@ -14,7 +14,7 @@ import { type Descriptor, type Manifest, mediaTypes } from '../oci.ts';
 import { type Platform, parsePlatform } from '../platform.ts';
 import { auditImage } from './audit.ts';
 import { createAuditCache } from './cache.ts';
-import { formatAudit, formatFindings } from './format.ts';
+import { formatFindings } from './format.ts';
 import { amd64, arm64, armHard, armSoft, elf, i386, pe } from './testing.ts';
 
 const repository = { registry: 'r.example', repository: 'team/app' };
@@ -261,9 +261,7 @@ test('findings are told in ten lines at most, with what to write to allow them',
   expect(one).toHaveLength(3);
   expect(one[0]).toContain('a program does not belong');
   expect(formatFindings('team/app:1', arm, [])).toEqual([]);
-  expect(formatAudit(report)).toMatch(
-    /^audit: 12 programs, 12 of another machine; 1 layers read \(0\.0 MB\), 0 known$/,
-  );
+  expect(report).toMatchObject({ binaries: 12, layersRead: 1, layersKnown: 0 });
 });
 
 describe('real programs from a registry', () => {

@@ -1,7 +1,7 @@
 // The audit's findings in words, for terminals and logs: path, layer, what is there and what belongs there, and how to allow it.
 import { printable } from '../layers/entry.ts';
 import { formatPlatform, type Platform } from '../platform.ts';
-import type { AuditFinding, AuditReport } from './audit.ts';
+import type { AuditFinding } from './audit.ts';
 
 const shown = 10;
 
@@ -51,10 +51,4 @@ function escaped(glob: string): string {
 function shortened(digest: string): string {
   const [algorithm = '', hex = ''] = digest.split(':');
   return `${algorithm}:${hex.slice(0, 12)}`;
-}
-
-/** One line about what was looked at, for logs. */
-export function formatAudit({ binaries, findings, layersRead, layersKnown, bytesRead }: AuditReport): string {
-  const megabytes = (bytesRead / 1e6).toFixed(bytesRead < 1e7 ? 1 : 0);
-  return `audit: ${binaries} programs, ${findings.length} of another machine; ${layersRead} layers read (${megabytes} MB), ${layersKnown} known`;
 }
