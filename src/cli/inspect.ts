@@ -1,12 +1,12 @@
 // `splitbuild inspect` and `splitbuild verify`: look at any image in any registry, the embedded one included.
-import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { inEmbedded, sourceAnywhere } from '../copy/anywhere.ts';
+import type { ImageSource } from '../copy/store.ts';
 import { ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { inspectImage, verifyIndex } from '../image/verify.ts';
 import type { RegistryClient } from '../registry/client.ts';
-import { startEmbeddedRegistry } from '../registry/embedded.ts';
 import { createClient } from './client.ts';
 import { interruptSignal, loadConfig, printFailure } from './load.ts';
 
@@ -18,8 +18,8 @@ interface ImageOptions {
 }
 
 export async function inspect(image: string, options: ImageOptions): Promise<number> {
-  return withImage(image, options, async (client, reference, signal) => {
-    const seen = await inspectImage(client, reference, signal);
+  return withImage(image, options, async (source, reference, signal) => {
+    const seen = await inspectImage(source, reference, signal);
     if (!seen.ok) return printFailure(seen.failure);
     if (options.json) {
       process.stdout.write(`${JSON.stringify(seen.value, undefined, 2)}\n`);
@@ -48,19 +48,19 @@ export async function verify(image: string, options: VerifyOptions): Promise<num
     if (!platform.ok) return printFailure(platform.failure);
     asked.push(platform.value);
   }
-  return withImage(image, options, async (client, reference, signal) => {
+  return withImage(image, options, async (source, reference, signal) => {
     let platforms = asked;
     if (platforms.length === 0) {
-      const seen = await inspectImage(client, reference, signal);
+      const seen = await inspectImage(source, reference, signal);
       if (!seen.ok) return printFailure(seen.failure);
       platforms = seen.value.platforms.map((one) => one.platform);
     }
-    const report = await verifyIndex(client, reference, platforms, signal);
+    const report = await verifyIndex(source, reference, platforms, signal);
     if (!report.ok) return printFailure(report.failure);
     const { against } = options;
     if (options.parity || against !== undefined) {
       const { parity } = await import('./parity.ts');
-      const now = { store: client, reference };
+      const now = { store: source, reference };
       const what = { image, against, json: options.json };
       if (against === undefined) return parity(now, undefined, asked, what, signal);
       return withImage(against, options, (store, other) =>
@@ -77,7 +77,7 @@ export async function verify(image: string, options: VerifyOptions): Promise<num
 async function withImage(
   image: string,
   options: ImageOptions,
-  use: (client: RegistryClient, reference: Reference, signal: AbortSignal) => Promise<number>,
+  use: (source: ImageSource, reference: Reference, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   const signal = interruptSignal();
   const parsed = parseReference(image);
@@ -85,15 +85,8 @@ async function withImage(
   const reference = { ...parsed.value, ...(parsed.value.tag || parsed.value.digest ? {} : { tag: 'latest' }) };
   const client = await clientFor(reference, options);
   if (!client.ok) return printFailure(client.failure);
-  const embedded = await openEmbedded(image, options.state);
-  if (!embedded.ok) return printFailure(embedded.failure);
-  if (!embedded.value) return use(client.value, reference, signal);
-  try {
-    const repository = image.replace(/[:@].*$/, '');
-    return await use(client.value, { ...reference, registry: embedded.value.address, repository }, signal);
-  } finally {
-    await embedded.value.close();
-  }
+  const root = resolve(options.state, 'registry');
+  return use(sourceAnywhere(client.value, root), await inEmbedded(reference, root), signal);
 }
 
 /** How the registry is reached: by the flag, or by the config where there is one; it need not be whole to look at an image. */
@@ -101,19 +94,6 @@ async function clientFor(reference: Reference, options: ImageOptions): Promise<R
   const config = await loadConfig({ ...options, set: [] });
   const reach = createClient(config.ok ? config.value : undefined, options.plainHttp ? [reference.registry] : []);
   return reach.ok ? ok(reach.value.client) : reach;
-}
-
-async function openEmbedded(
-  image: string,
-  state: string,
-): Promise<Result<{ address: string; close(): Promise<void> } | undefined>> {
-  const repository = image.replace(/[:@].*$/, '');
-  const root = resolve(state, 'registry');
-  const there = await access(resolve(root, repository, 'index.json')).then(
-    () => true,
-    () => false,
-  );
-  return there ? startEmbeddedRegistry({ root, readOnly: true }) : ok(undefined);
 }
 
 function megabytes(bytes: number): string {
