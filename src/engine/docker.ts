@@ -7,6 +7,7 @@ import { formatPlatform, normalizePlatform } from '../image/platform.ts';
 import { commonBuildFlags, withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { findDockerClient, parse } from './docker-client.ts';
+import { pingSocket } from './docker-ping.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
 import { buildFailure, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
@@ -139,8 +140,14 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     return done.ok ? ok(undefined) : done;
   }
 
+  const socket =
+    connection.kind === 'host' && connection.address.startsWith('unix://')
+      ? connection.address.slice('unix://'.length)
+      : undefined;
+
   return {
     probe,
+    ...(socket === undefined ? {} : { ping: (signal: AbortSignal) => pingSocket(socket, endpoint, signal) }),
     build,
     run,
     untag,

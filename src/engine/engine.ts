@@ -47,6 +47,8 @@ export interface RunRequest extends Pick<BuildRequest, 'platform' | 'plainHttp'>
 export interface Engine {
   /** Is it there, what is it, what machine is it on. An absent client or daemon is a failure that names the package to install. */
   probe(signal: AbortSignal): Promise<Result<EngineInfo>>;
+  /** Does it still answer? For an engine that says so for less than a probe takes of the cores that it builds on. */
+  ping?(signal: AbortSignal): Promise<Result<void>>;
   /** Can the machine run programs of the platform, natively or by binfmt_misc? Found by running a tiny static program in a build. */
   canRun(platform: Platform, signal: AbortSignal): Promise<Result<boolean>>;
   /** Ends when the steps are done; an engine that can't push later may be pushing already, and lets `push` await that. */

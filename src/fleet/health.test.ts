@@ -147,3 +147,47 @@ test('a task does not wait for ever for builders that stay sick', async () => {
     })(),
   );
 });
+
+test('while it has work, an engine that can be pinged is not probed; when its work failed, it is', async () => {
+  const { clock, engines, open } = hosts('one');
+  const asked: string[] = [];
+  await clock.run(
+    (async () => {
+      const fleet = await open();
+      const { one } = engines;
+      if (!one) throw new Error('no engine');
+      const { probe } = one;
+      one.probe = (signal) => {
+        asked.push('probe');
+        return probe(signal);
+      };
+      one.ping = async () => {
+        asked.push('ping');
+        return ok(undefined);
+      };
+      const lease = await take(fleet);
+      await clock.sleep(3.5 * usualHealth.interval, never);
+      expect(asked).toEqual(['ping', 'ping', 'ping']);
+      await lease.release(true);
+      expect(asked).toEqual(['ping', 'ping', 'ping', 'probe']);
+      await fleet.close();
+    })(),
+  );
+});
+
+test('an engine that answers no ping is lost', async () => {
+  const { clock, engines, told, open } = hosts('one');
+  await clock.run(
+    (async () => {
+      const fleet = await open();
+      const { one } = engines;
+      if (!one) throw new Error('no engine');
+      const lease = await take(fleet);
+      one.ping = async () => ({ ok: false, failure: { kind: 'engine', transient: true, message: 'silent' } });
+      await new Promise((resolve) => lease.lost.addEventListener('abort', resolve));
+      expect(told).toEqual(['one lost']);
+      await lease.release(true);
+      await fleet.close();
+    })(),
+  );
+});

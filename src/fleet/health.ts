@@ -73,8 +73,9 @@ export function watchHealth(
     void loop.finally(() => loops.delete(loop));
   };
 
-  async function probe(member: Member, builder: Builder): Promise<Failure | undefined> {
-    const answer = await within(options.patience, clock, signal, (probing) => builder.engine.probe(probing));
+  async function probe(member: Member, { engine }: Builder, how: 'ping' | 'probe'): Promise<Failure | undefined> {
+    const ask = (how === 'ping' && engine.ping) || engine.probe;
+    const answer = await within(options.patience, clock, signal, (probing): Promise<Result<unknown>> => ask(probing));
     if (answer?.ok) return undefined;
     return answer && answer.failure.kind !== 'cancelled' ? answer.failure : silent(member, options.patience);
   }
@@ -112,7 +113,7 @@ export function watchHealth(
       await clock.sleep(options.interval, signal);
       const { opened } = member;
       if (signal.aborted || member.running === 0 || !opened) break;
-      const failure = await probe(member, opened.builder);
+      const failure = await probe(member, opened.builder, 'ping');
       if (signal.aborted) break;
       misses = failure ? misses + 1 : 0;
       if (failure && misses >= options.misses) lose(member, failure);
@@ -124,7 +125,7 @@ export function watchHealth(
     async suspect(member) {
       const { opened } = member;
       if (!opened || signal.aborted) return;
-      const failure = await probe(member, opened.builder);
+      const failure = await probe(member, opened.builder, 'probe');
       if (failure && member.opened === opened) lose(member, failure);
     },
     watch(member) {

@@ -1,0 +1,30 @@
+// Whether a Docker Engine answers on its socket. `docker info` asks the same, and for that has the engine start runc and others to say
+// their versions, on the cores that a build needs.
+import { text } from 'node:stream/consumers';
+import { fail, ok, type Result } from '../failure.ts';
+
+/** `endpoint`: for messages. The engine's API: https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System/operation/SystemPing */
+export async function pingSocket(socketPath: string, endpoint: string, signal: AbortSignal): Promise<Result<void>> {
+  // Only a run that lasts comes to ask.
+  const { get } = await import('node:http');
+  return new Promise((resolve) => {
+    const silent = (reason: string): void =>
+      resolve(
+        signal.aborted
+          ? fail({ kind: 'cancelled' })
+          : fail({
+              kind: 'engine',
+              transient: true,
+              message: `no Docker Engine answers: ${reason}`,
+              where: endpoint,
+              help: 'check that the engine runs there and that you may reach it',
+            }),
+      );
+    get({ socketPath, path: '/_ping', headers: { host: 'docker' }, agent: false, signal }, (answer) => {
+      text(answer).then(
+        (said) => (answer.statusCode === 200 ? resolve(ok(undefined)) : silent(`${answer.statusCode} ${said}`.trim())),
+        (error: unknown) => silent(String(error)),
+      );
+    }).on('error', (error) => silent(error.message));
+  });
+}
