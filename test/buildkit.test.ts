@@ -1,6 +1,6 @@
 // Builders that are a BuildKit by itself: a family on a socket and over ssh, tests, secrets, what fails, and an engine that dies.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBuildkitEngine } from '../src/engine/buildkit.ts';
@@ -8,7 +8,7 @@ import type { BuildRequest } from '../src/engine/engine.ts';
 import { sha256 } from '../src/image/digest.ts';
 import { startEmbeddedRegistry } from '../src/registry/embedded.ts';
 import { type Buildkit, buildkitPrograms, startBuildkit } from './lab/buildkit.ts';
-import { createLab, type Host, type Lab, labProblem, skopeo } from './lab/lab.ts';
+import { createLab, type Host, type Lab, labProblem, makeTls, skopeo } from './lab/lab.ts';
 import { type Ran, splitbuild, tasksOf } from './lab/splitbuild.ts';
 
 const problem = labProblem();
@@ -21,6 +21,8 @@ if (buildkitPrograms !== undefined) {
   describe.skipIf(problem)(`BuildKit in the lab${problem ? ` (skipped: ${problem})` : ''}`, () => {
     let lab: Lab;
     let far: Host;
+    let registryHost: Host;
+    let tls: ReturnType<typeof makeTls>;
     let here: Buildkit;
     let farKit: Buildkit;
     const env = { PATH: `${buildkitPrograms}:${process.env.PATH}` };
@@ -29,10 +31,18 @@ if (buildkitPrograms !== undefined) {
       execFileSync('bash', ['scripts/busybox.sh', 'examples/quickstart/base'], { stdio: 'ignore' });
       lab = createLab(14);
       far = lab.host('far');
+      registryHost = lab.host('registry');
+      tls = makeTls(join(lab.folder, 'tls'), far.address);
+      const farOptions = {
+        namespace: 'sb14-far',
+        tls: { address: `tcp://${far.address}:1234`, files: tls.server },
+        plainHttp: [`${registryHost.address}:5000`],
+      };
       [here, farKit] = await Promise.all([
         startBuildkit(join(lab.folder, 'here')),
-        startBuildkit(join(lab.folder, 'far-kit'), 'sb14-far'),
+        startBuildkit(join(lab.folder, 'far-kit'), farOptions),
         far.sshd(),
+        registryHost.registry(),
       ]);
     });
     afterAll(async () => {
@@ -113,6 +123,28 @@ if (buildkitPrograms !== undefined) {
       expect(ran.stderr).toBe('');
       expect(ran.code).toBe(0);
       expect(ran.events.find((event) => event.type === 'run-finished')).toMatchObject({ outcome: 'done' });
+    });
+
+    test('over tcp with TLS, it publishes to a registry of plain HTTP that its buildkitd.toml names', async () => {
+      const cwd = family({ app: 'FROM t/base\nRUN /bin/busybox touch /x\n' });
+      const config = join(cwd, 'splitbuild.yaml');
+      const endpoint = `tcp://${far.address}:1234`;
+      const { ca, cert, key } = tls.client;
+      const address = `${registryHost.address}:5000`;
+      const written = readFileSync(config, 'utf8').replace(/^builders:.*\n/m, '');
+      const builder = `{ name: far, endpoint: "${endpoint}", engine: buildkit, tls: { ca: "${ca}", cert: "${cert}", key: "${key}" } }`;
+      const remote = `${written}builders: [ ${builder} ]\n`;
+      writeFileSync(config, remote);
+      const alone = await build(cwd);
+      expect(alone.stderr).toContain("can't reach the embedded registry");
+      writeFileSync(config, `${remote}registry: "${address}"\nregistries: { "${address}": { plainHttp: true } }\n`);
+      const ran = await build(cwd);
+      expect(failureOf(ran)).toBeUndefined();
+      expect(ran.code).toBe(0);
+      const index: { manifests: unknown[] } = JSON.parse(
+        skopeo('inspect', '--raw', '--tls-verify=false', `docker://${address}/t/app:latest`),
+      );
+      expect(index.manifests).toHaveLength(platforms.length);
     });
 
     test('a step that fails is the build’s failure, with its code', async () => {

@@ -1,9 +1,10 @@
 // A BuildKit for tests: buildkitd and buildctl as scripts/setup.sh builds them where Go is, with Debian's runc. Needs Linux and root.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { TlsFiles } from './lab.ts';
 
 /** The folder of buildctl and buildkitd, to be put on the PATH; undefined where they are not. */
 export const buildkitPrograms = ['buildctl', 'buildkitd'].every((name) =>
@@ -21,17 +22,36 @@ export interface Buildkit {
   kill(): Promise<void>;
 }
 
-/** `namespace`: of a host of the lab, in whose network it is to be. */
-export async function startBuildkit(folder: string, namespace?: string): Promise<Buildkit> {
+export interface BuildkitOptions {
+  /** Of a host of the lab, in whose network it is to be. */
+  namespace?: string;
+  /** Where it listens besides, for who has a certificate. */
+  tls?: { address: string; files: TlsFiles };
+  /** Registries that are told it to be of plain HTTP. */
+  plainHttp?: string[];
+}
+
+export async function startBuildkit(
+  folder: string,
+  { namespace, tls, plainHttp = [] }: BuildkitOptions = {},
+): Promise<Buildkit> {
   const programs = buildkitPrograms ?? '';
   mkdirSync(folder, { recursive: true });
   const socket = join(folder, 'buildkitd.sock');
   const log = join(folder, 'log');
+  const config = join(folder, 'buildkitd.toml');
+  writeFileSync(config, plainHttp.map((host) => `[registry."${host}"]\n  http = true\n`).join(''));
   const command = [
     ...(namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${namespace}`]),
     join(programs, 'buildkitd'),
-    ...['--root', join(folder, 'data'), '--addr', `unix://${socket}`],
+    ...['--config', config, '--root', join(folder, 'data'), '--addr', `unix://${socket}`],
     ...['--oci-worker-net', 'host', '--containerd-worker=false'],
+    ...(tls
+      ? [
+          ...['--addr', tls.address, '--tlscacert', tls.files.ca],
+          ...['--tlscert', tls.files.cert, '--tlskey', tls.files.key],
+        ]
+      : []),
   ];
   let child: ChildProcess | undefined;
   const end = async (signal: NodeJS.Signals): Promise<void> => {
