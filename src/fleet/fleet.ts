@@ -4,10 +4,11 @@ import type { BuilderConfig } from '../config/config.ts';
 import type { Engine, EngineInfo } from '../engine/engine.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
+import { candidates } from '../plan/candidates.ts';
 import type { Next } from '../plan/handover.ts';
 import { type HealthOptions, type Member, newMember, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
-import { candidates, noBuilder } from './placement.ts';
+import { noBuilder } from './placement.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 
 export interface Builder {

@@ -1,24 +1,11 @@
-// Which builders could take a platform, and what is said where there is none.
+// What is said where no builder could take a platform.
 import type { Failure } from '../failure.ts';
-import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
 import type { Builder, Mode } from './fleet.ts';
 import type { Member } from './health.ts';
 
 export function openOf(members: Member[]): Builder[] {
   return members.flatMap(({ opened }) => opened?.builder ?? []);
-}
-
-/** A native builder if there is any, however busy: emulation is 10 to 50 times slower. */
-export function candidates(
-  builders: Builder[],
-  platform: Platform,
-  mode: Mode,
-): { builder: Builder; emulated: boolean }[] {
-  const has = (platforms: Platform[]): boolean => platforms.some((one) => samePlatform(one, platform));
-  const native = builders.filter((builder) => has(builder.native));
-  if (native.length > 0) return native.map((builder) => ({ builder, emulated: false }));
-  if (mode === 'native') return [];
-  return builders.filter((builder) => has(builder.emulated)).map((builder) => ({ builder, emulated: true }));
 }
 
 export function noBuilder(builders: Builder[], platform: Platform, mode: Mode): Failure {

@@ -6,10 +6,11 @@
 import type { Clock } from '../clock.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { formatPlatform, type Platform } from '../image/platform.ts';
+import { candidates } from '../plan/candidates.ts';
 import type { Next } from '../plan/handover.ts';
 import type { Builder, Lease, Mode, Wishes } from './fleet.ts';
 import { type HealthOptions, type Member, type SlotOffer, type Watch, watchHealth } from './health.ts';
-import { allSick, candidates, noBuilder, openOf } from './placement.ts';
+import { allSick, noBuilder, openOf } from './placement.ts';
 import { createWaiting, type Waiter } from './waiting.ts';
 
 export interface Scheduler {

@@ -1,6 +1,7 @@
 // How long each task of a plan will take on each builder, and how far it is from the end: from journals, or guessed from what is like
 // it where no run has done it yet. Pure.
-import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
+import { candidates } from './candidates.ts';
 import { remainingPaths } from './critical-path.ts';
 import { emulationFactor, learn, median, type Sample } from './learn.ts';
 import type { Plan, Task } from './plan.ts';
@@ -83,18 +84,16 @@ export function estimate(plan: Plan, past: Past, builders: BuilderShape[]): Esti
   };
 }
 
-/** As the fleet places tasks: natively wherever that can be. */
+/** One for each builder that could have it. */
 function factorsOn(
   builders: BuilderShape[],
   platform: Platform,
   mode: 'native' | 'emulated',
   speed: (builder: string) => number,
 ): number[] {
-  const having = (list: 'native' | 'emulated'): BuilderShape[] =>
-    builders.filter((builder) => builder[list].some((one) => samePlatform(one, platform)));
-  const native = having('native');
-  if (native.length > 0) return native.map(({ name }) => 1 / speed(name));
-  return mode === 'native' ? [] : having('emulated').map(({ name }) => emulationFactor / speed(name));
+  return candidates(builders, platform, mode).map(
+    ({ builder, emulated }) => (emulated ? emulationFactor : 1) / speed(builder.name),
+  );
 }
 
 function guess(

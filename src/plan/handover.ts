@@ -1,5 +1,6 @@
 // Who may have the slot of a build that is built and still has to be pushed.
-import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
+import { formatPlatform, type Platform } from '../image/platform.ts';
+import { candidates } from './candidates.ts';
 import { remainingPaths } from './critical-path.ts';
 import type { Estimate } from './estimate.ts';
 import type { BuildTask, Plan, Task, TestTask } from './plan.ts';
@@ -49,12 +50,10 @@ export function createHandover(
     const name = formatPlatform(platform);
     const known = slots.get(name);
     if (known !== undefined) return known;
-    const has = (list: Platform[]): boolean => list.some((one) => samePlatform(one, platform));
-    const native = builders.filter((builder) => has(builder.native));
-    const able = native.length > 0 ? native : builders.filter((builder) => has(builder.emulated));
+    const able = candidates(builders, platform, 'emulated');
     const found = Math.max(
       1,
-      able.reduce((sum, builder) => sum + builder.slots, 0),
+      able.reduce((sum, { builder }) => sum + builder.slots, 0),
     );
     slots.set(name, found);
     return found;
