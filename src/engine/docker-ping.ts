@@ -1,12 +1,11 @@
 // Whether a Docker Engine answers on its socket. `docker info` asks the same, and for that has the engine start runc and others to say
 // their versions, on the cores that a build needs.
+import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { fail, ok, type Result } from '../failure.ts';
 
 /** `endpoint`: for messages. The engine's API: https://docs.docker.com/reference/api/engine/version/v1.47/#tag/System/operation/SystemPing */
-export async function pingSocket(socketPath: string, endpoint: string, signal: AbortSignal): Promise<Result<void>> {
-  // Only a run that lasts comes to ask.
-  const { get } = await import('node:http');
+export function pingSocket(socketPath: string, endpoint: string, signal: AbortSignal): Promise<Result<void>> {
   return new Promise((resolve) => {
     const silent = (reason: string): void =>
       resolve(

@@ -7,7 +7,6 @@ import { formatPlatform, normalizePlatform } from '../image/platform.ts';
 import { commonBuildFlags, withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { findDockerClient, parse } from './docker-client.ts';
-import { pingSocket } from './docker-ping.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
 import { buildFailure, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
@@ -147,7 +146,15 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
 
   return {
     probe,
-    ...(socket === undefined ? {} : { ping: (signal: AbortSignal) => pingSocket(socket, endpoint, signal) }),
+    ...(socket === undefined
+      ? {}
+      : {
+          async ping(signal: AbortSignal) {
+            // Only a run that lasts comes to ask, and needs Node's HTTP for it.
+            const { pingSocket } = await import('./docker-ping.ts');
+            return pingSocket(socket, endpoint, signal);
+          },
+        }),
     build,
     run,
     untag,
