@@ -4,7 +4,8 @@ import { indexSchema } from '../../src/image/oci.ts';
 import type { Event } from '../../src/run/event.ts';
 import { architectures, images, repositoryOf, tag } from './family.ts';
 import { simulateSchedule } from './simulate.ts';
-import { createWorld, type EndedRun, noTrouble, type Policies, type Trouble, type World } from './simulated-world.ts';
+import type { Policies } from './simulated-plan.ts';
+import { createWorld, type EndedRun, noTrouble, type Trouble, type World } from './simulated-world.ts';
 
 const [first = ''] = architectures;
 const usual: Policies = { publish: 'image', failedPlatform: 'hold', tested: new Set(), gated: false };

@@ -6,7 +6,8 @@ import { parseJournal, replayHistory } from '../../src/run/journal.ts';
 import { readRecord } from '../../src/run/transaction.ts';
 import { architectures, images, platforms, repositoryOf, tag, tags } from './family.ts';
 import { createRandom, type Random } from './random.ts';
-import { createWorld, type EndedRun, noTrouble, type Policies, type Trouble, type World } from './simulated-world.ts';
+import type { Policies } from './simulated-plan.ts';
+import { createWorld, type EndedRun, noTrouble, type Trouble, type World } from './simulated-world.ts';
 
 export interface SimulatedResult {
   number: number;

@@ -3,11 +3,10 @@
 
 import { createSimulatedEngine, type SimulatedEngine } from '../../src/engine/simulated.ts';
 import { type Failure, fail, ok, type Result } from '../../src/failure.ts';
-import { assembleFleet, type Fleet } from '../../src/fleet/fleet.ts';
+import { assembleFleet } from '../../src/fleet/fleet.ts';
 import { usualHealth } from '../../src/fleet/health.ts';
-import { sha256 } from '../../src/image/digest.ts';
 import { isManifest } from '../../src/image/store.ts';
-import type { Plan, Task } from '../../src/plan/plan.ts';
+import type { Plan } from '../../src/plan/plan.ts';
 import { rememberedRegistry } from '../../src/registry/remembered.ts';
 import {
   createSimulatedRegistry,
@@ -15,7 +14,6 @@ import {
   type Operation,
   type SimulatedRegistry,
 } from '../../src/registry/simulated.ts';
-import type { BuildInputs } from '../../src/run/build-inputs.ts';
 import type { RunContext } from '../../src/run/context.ts';
 import type { Event } from '../../src/run/event.ts';
 import { execute, type Outcome } from '../../src/run/execute.ts';
@@ -24,16 +22,10 @@ import type { KeptParts, PartsStore } from '../../src/run/keys-parts.ts';
 import { findReusable } from '../../src/run/keys-survey.ts';
 import { lookAtPublished } from '../../src/run/published.ts';
 import { createVirtualClock, type VirtualClock } from '../../src/virtual-clock.ts';
-import { images, parents, platforms, repositoryOf, tag } from './family.ts';
+import { platforms, repositoryOf, tag } from './family.ts';
+import { guard, guardFleet } from './mortal.ts';
 import { createRandom } from './random.ts';
-
-export interface Policies {
-  publish: Plan['publish'];
-  failedPlatform: Plan['failedPlatform'];
-  /** Images whose platforms are tested. */
-  tested: ReadonlySet<string>;
-  gated: boolean;
-}
+import { inputsOf, type Policies, planOf } from './simulated-plan.ts';
 
 /** What goes wrong in one run. Times are ms after its beginning. */
 export interface Trouble {
@@ -305,95 +297,4 @@ function passing(operation: Operation): Failure {
 
 function refusal(message: string): Failure {
   return { kind: 'check', exitCode: 1, log: [], message };
-}
-
-function guard<T extends object>(target: T, alive: <V>(value: Promise<V>) => Promise<V>): T {
-  return new Proxy(target, {
-    get(of, key, receiver) {
-      const value: unknown = Reflect.get(of, key, receiver);
-      return typeof value === 'function'
-        ? (...args: unknown[]) => alive(Promise.resolve(value.apply(of, args)))
-        : value;
-    },
-  });
-}
-
-function guardFleet(fleet: Fleet, alive: <V>(value: Promise<V>) => Promise<V>): Fleet {
-  return {
-    ...fleet,
-    acquire: async (...args) => {
-      const lease: Result<Awaited<ReturnType<Fleet['acquire']>> extends Result<infer L> ? L : never> = await alive(
-        fleet.acquire(...args),
-      );
-      if (!lease.ok) return lease;
-      const { builder } = lease.value;
-      return ok({
-        ...lease.value,
-        builder: { ...builder, engine: guard(builder.engine, alive) },
-        release: (suspect) => alive(lease.value.release(suspect)),
-      });
-    },
-  };
-}
-
-function inputsOf(image: string, version: number): BuildInputs {
-  const parent = parents[image];
-  const from = parent ? `FROM ${repositoryOf(parent)}:${tag}` : `FROM scratch\nCOPY ${version} /`;
-  return {
-    dockerfile: `${from}\nCOPY ${image} /${image}\n`,
-    ignore: undefined,
-    context: sha256(`${image} ${version}`),
-  };
-}
-
-function planOf({ publish, failedPlatform, tested, gated }: Policies): Plan {
-  const tasks = images.flatMap((image): Task[] => {
-    const parent = parents[image];
-    const repository = repositoryOf(image);
-    const reference = parent ? `${repositoryOf(parent)}:${tag}` : '';
-    const builds = platforms.map((platform) => {
-      const id = (name: string): string => `build ${name} ${platform.os}/${platform.architecture}`;
-      return {
-        kind: 'build' as const,
-        id: id(image),
-        ...{
-          image,
-          platform,
-          repository,
-          mode: 'native' as const,
-          context: '/',
-          dockerfile: '/Dockerfile',
-          args: {},
-          secrets: [],
-        },
-        upstreams: parent ? [{ task: id(parent), reference, range: { start: 5, end: 5 + reference.length } }] : [],
-        needs: parent ? [id(parent)] : [],
-      };
-    });
-    const tests = tested.has(image)
-      ? builds.map((build) => ({
-          kind: 'test' as const,
-          id: build.id.replace('build', 'test'),
-          ...{
-            image,
-            platform: build.platform,
-            mode: build.mode,
-            repository,
-            build: build.id,
-            commands: ['true'],
-            needs: [build.id],
-          },
-        }))
-      : [];
-    const publishing: Task = {
-      kind: 'publish',
-      id: `publish ${image}`,
-      ...{ image, repository, tags: [tag], audit: { mode: 'stop', allow: [] } },
-      builds: builds.map(({ id, platform }) => ({ task: id, platform, archTags: [`${tag}-${platform.architecture}`] })),
-      needs: [...builds, ...tests].map(({ id }) => id),
-    };
-    return [...builds, ...tests, publishing];
-  });
-  const gates = gated ? [{ name: 'gate', run: 'true' }] : [];
-  return { version: 1, family: 'faults', publish, failedPlatform, gates, tasks };
 }
