@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { findDockerClient } from '../src/engine/docker-client.ts';
 import type { Measurement } from './measurement.ts';
 import { goProgram, type Program, splitbuild, timed } from './peers.ts';
@@ -70,12 +70,10 @@ export function measureOthers(rounds = 5): Promise<Measurement> {
   });
 }
 
-/** Both on BuildKits that have nothing when they begin. */
 export function measureBake(rounds = 5): Promise<Measurement> {
   return inWorld(1, async (world) => {
-    const buildctl = goProgram('buildctl');
-    if (world.buildkits.length === 0 || buildctl.path === undefined) throw new Error('there is no BuildKit here');
-    const { path } = buildctl;
+    const { path } = goProgram('buildctl');
+    if (world.buildkits.length === 0 || path === undefined) throw new Error('there is no BuildKit here');
     const emptied = (contestant: Contestant): Contestant => ({
       ...contestant,
       async run() {
@@ -83,9 +81,8 @@ export function measureBake(rounds = 5): Promise<Measurement> {
         return contestant.run();
       },
     });
-    const name = 'splitbuild build';
-    const own = { name, version: '', run: () => stopwatch(() => build(world, 'buildkits.yaml', path)) };
-    const turns = await takeTurns([emptied(own), emptied(bake(world, goProgram('buildx')))], rounds);
+    const peer = bake(world, goProgram('buildx'));
+    const turns = await takeTurns([emptied(ours(world, 'buildkits.yaml')), emptied(peer)], rounds);
     return {
       name: 'the same family, on two BuildKits',
       ...turns,
@@ -97,15 +94,13 @@ export function measureBake(rounds = 5): Promise<Measurement> {
   });
 }
 
-function ours(world: World): Contestant {
-  return { name: 'splitbuild build', version: '', run: () => stopwatch(() => build(world, 'splitbuild.yaml')) };
+function ours(world: World, config = 'splitbuild.yaml'): Contestant {
+  return { name: 'splitbuild build', version: '', run: () => stopwatch(() => build(world, config)) };
 }
 
-/** `client`: a program that is to be on the PATH. */
-async function build({ folder }: World, config: string, client?: string): Promise<void> {
+async function build({ folder }: World, config: string): Promise<void> {
   const args = ['build', '--config', join(folder, config), '--state', join(folder, 'state')];
-  const path = client === undefined ? {} : { PATH: `${dirname(client)}:${process.env.PATH}` };
-  await timed(process.execPath, [splitbuild, ...args, '--set', `nonce=${nonce()}`], { ...env, ...path });
+  await timed(process.execPath, [splitbuild, ...args, '--set', `nonce=${nonce()}`], env);
 }
 
 /** Each platform's images in order on its own engine, with nothing between them. */

@@ -3,7 +3,8 @@
 # and runs bench/main.ts, to which the arguments go: bench.sh [--only NAME]… [--rounds N]. SPLITBUILD_PROGRAM is measured instead of dist/cli.js.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
+# At the end: buildctl, which splitbuild takes from there.
+PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin:$PWD/.cache/bin
 
 say() { printf '%s\n' "$*" >&2; }
 
