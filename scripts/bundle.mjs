@@ -82,6 +82,8 @@ const builtins = {
     onResolve({ filter: /^(node:)?[a-z_/]+[0-9]?$/ }, ({ path, kind }) => {
       const name = path.replace(/^node:/, '');
       if (!names.has(name) && !path.startsWith('node:')) return undefined;
+      // Which of its exports are used can't be seen, and a Node that hasn't the module is to say so.
+      if (kind === 'dynamic-import') return { path: `node:${name}`, external: true };
       const namespace =
         name === 'crypto' && kind === 'import-statement'
           ? 'functions'
