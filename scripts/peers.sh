@@ -10,7 +10,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # gcc is what the build that is compared with its emulation compiles with, runc what BuildKit runs steps by.
 missing=()
-for pair in skopeo:skopeo buildah:buildah docker:docker.io docker-registry:docker-registry gcc:gcc runc:runc; do
+for pair in skopeo:skopeo buildah:buildah docker:docker.io docker-registry:docker-registry gcc:gcc runc:runc pigz:pigz; do
   command -v "${pair%%:*}" > /dev/null || missing+=("${pair#*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
