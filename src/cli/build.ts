@@ -3,6 +3,7 @@ import v8 from 'node:v8';
 import { systemClock } from '../clock.ts';
 import type { BuilderConfig, Config } from '../config/config.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
+import { openAbilities } from '../fleet/abilities.ts';
 import { type Fleet, openFleet } from '../fleet/fleet.ts';
 import { auditImage } from '../image/audit/audit.ts';
 import { type AuditCache, createAuditCache } from '../image/audit/cache.ts';
@@ -115,6 +116,7 @@ async function run(images: string[], options: BuildOptions, builds: boolean): Pr
           ...(registry.value.loopbackPort ? { loopbackPort: registry.value.loopbackPort } : {}),
         },
         wanted,
+        abilities: openAbilities(resolve(options.state, 'abilities.json'), systemClock),
         env: process.env,
       },
       signal,

@@ -58,7 +58,7 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
   const pushes = new Map<string, Promise<Result<{ digest?: Digest }>>>();
 
   /** Asked once: it is probed often. */
-  let client: string | undefined;
+  let client: Promise<Result<string>> | undefined;
 
   async function buildctl(
     args: string[],
@@ -81,8 +81,11 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
 
   async function probe(signal: AbortSignal): Promise<Result<EngineInfo>> {
     const args = ['debug', 'workers', '--format', '{{json .}}'];
-    const answered = await buildctl(args, signal);
+    client ??= describeClient(signal);
+    const [answered, described] = await Promise.all([buildctl(args, signal), client]);
+    if (!answered.ok || !described.ok) client = undefined;
     if (!answered.ok) return answered;
+    if (!described.ok) return described;
     const [worker] = parse(workersSchema, answered.value.stdout) ?? [];
     const [platform] = worker?.platforms ?? [];
     if (!worker || !platform) {
@@ -95,20 +98,21 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
         help: 'start buildkitd there, and check that you may reach it',
       });
     }
-    if (client === undefined) {
-      const [program = 'buildctl'] = await programsOnPath('buildctl', env);
-      const said = await buildctl(['--version'], signal);
-      if (!said.ok) return said;
-      client = `${program} ${said.value.stdout.trim().split(/\s+/).at(2) ?? ''}`.trim();
-    }
     const isHere = worker.labels?.['org.mobyproject.buildkit.worker.hostname'] === hostname();
     return ok({
       engine: 'buildkit',
       version: worker.buildkitVersion?.version ?? '',
-      client,
+      client: described.value,
       machine: normalizePlatform({ os: platform.os, architecture: platform.architecture }),
       cpus: isHere ? availableParallelism() : assumedCpus,
+      platforms: worker.platforms.map(normalizePlatform),
     });
+  }
+
+  async function describeClient(signal: AbortSignal): Promise<Result<string>> {
+    const [program = 'buildctl'] = await programsOnPath('buildctl', env);
+    const said = await buildctl(['--version'], signal);
+    return said.ok ? ok(`${program} ${said.value.stdout.trim().split(/\s+/).at(2) ?? ''}`.trim()) : said;
   }
 
   async function solve(
@@ -214,8 +218,19 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
     return fail(runFailure(command, { ...done.value, exitCode, lines: said }, endpoint));
   }
 
+  const socket = address?.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
+
   return {
     probe,
+    ...(socket === undefined
+      ? {}
+      : {
+          async ping(signal: AbortSignal) {
+            // Only a run that lasts comes to ask, and needs Node's HTTP/2 for it.
+            const { pingSocket } = await import('./buildkit-ping.ts');
+            return pingSocket(socket, endpoint, signal);
+          },
+        }),
     build,
     run,
     canRun: (platform, signal) => tryProgram(build, platform, signal),

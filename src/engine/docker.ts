@@ -33,6 +33,8 @@ const infoSchema = z.looseObject({
   OSType: z.string(),
   Architecture: z.string(),
   NCPU: z.number(),
+  ID: z.string().min(1).optional(),
+  KernelVersion: z.string().optional(),
 });
 
 export function createDockerEngine({ connection, endpoint, env }: DockerOptions): Engine {
@@ -83,6 +85,7 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
       client: client.value.description,
       machine: normalizePlatform({ os: info.OSType, architecture: info.Architecture }),
       cpus: info.NCPU,
+      ...(info.ID && info.KernelVersion ? { identity: `${info.ID} ${info.KernelVersion}` } : {}),
     });
   }
 

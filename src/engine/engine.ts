@@ -12,6 +12,10 @@ export interface EngineInfo {
   /** The machine's own platform, as the engine reports it. */
   machine: Platform;
   cpus: number;
+  /** What tells it from other engines, and its kernel from the one before; absent where it has no such name. */
+  identity?: string;
+  /** Platforms that the engine itself found it can run; absent where it doesn't look. */
+  platforms?: Platform[];
 }
 
 export interface BuildRequest {

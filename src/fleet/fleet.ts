@@ -6,6 +6,7 @@ import { type Failure, fail, ok, type Result } from '../failure.ts';
 import type { Platform } from '../image/platform.ts';
 import { candidates } from '../plan/candidates.ts';
 import type { Next } from '../plan/handover.ts';
+import type { Abilities } from './abilities.ts';
 import { type HealthOptions, type Member, newMember, usualHealth } from './health.ts';
 import { openBuilder } from './open-builder.ts';
 import { noBuilder } from './placement.ts';
@@ -73,6 +74,8 @@ export interface FleetOptions {
     loopbackPort?: number;
   };
   wanted: { platform: Platform; mode: Mode }[];
+  /** Of earlier runs. */
+  abilities: Abilities;
   env: Readonly<Record<string, string | undefined>>;
 }
 

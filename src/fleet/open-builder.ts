@@ -146,7 +146,7 @@ async function ability(
   platform: Platform,
   config: BuilderConfig,
   engine: Engine,
-  { machine }: EngineInfo,
+  { machine, identity, platforms }: EngineInfo,
   options: FleetOptions,
   signal: AbortSignal,
 ): Promise<Result<{ platform: Platform; runs: 'natively' | 'emulated' | 'not' }>> {
@@ -157,8 +157,14 @@ async function ability(
   const kin = runsNatively(machine, platform);
   const mayEmulate = options.wanted.some((one) => one.mode === 'emulated' && samePlatform(one.platform, platform));
   if (!kin && !mayEmulate) return ok({ platform, runs: 'not' });
+  const known = identity !== undefined && options.abilities.known(identity, platform);
+  // Emulation is always tried: it comes and goes while an engine runs.
+  if (kin && (platforms?.some((own) => samePlatform(own, platform)) || known)) {
+    return ok({ platform, runs: 'natively' });
+  }
   const able = await engine.canRun(platform, signal);
   if (!able.ok) return able;
+  if (kin && able.value && identity !== undefined) await options.abilities.keep(identity, platform);
   return ok({ platform, runs: !able.value ? 'not' : kin ? 'natively' : 'emulated' });
 }
 
