@@ -3,9 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { createBuildahEngine } from '../../src/engine/buildah.ts';
 import { createDockerEngine } from '../../src/engine/docker.ts';
 import type { Engine } from '../../src/engine/engine.ts';
+import { openAbilities } from '../../src/fleet/abilities.ts';
+import { openFleet } from '../../src/fleet/fleet.ts';
 import { answersAt, createLab, type DockerHost, type Host, type Lab, labProblem, type Service, skopeo } from './lab.ts';
 
 const problem = labProblem();
@@ -156,5 +159,34 @@ describe.skipIf(problem)(`the lab${problem ? ` (skipped: ${problem})` : ''}`, ()
     expect(await able('mips')).toBe(false);
     if (process.arch === 'x64') expect(await able('386')).toBe(true);
     expect(await able('s390x')).toBe(false);
+  });
+
+  test.skipIf(process.arch !== 'x64')('what is kin to it is tried once a day, and not by each run', async () => {
+    const i386 = { os: 'linux', architecture: '386' };
+    const tried: string[] = [];
+    const open = async (): Promise<void> => {
+      const abilities = openAbilities(join(lab.folder, 'abilities.json'), systemClock);
+      const fleet = await openFleet(
+        [{ name: 'kin', endpoint: `unix://${engineHost.socket}`, engine: 'docker' }],
+        {
+          registry: { address: 'r.example' },
+          wanted: [{ platform: i386, mode: 'native' }],
+          env: process.env,
+          abilities: {
+            known: abilities.known,
+            async keep(machine, platform) {
+              tried.push(platform.architecture);
+              await abilities.keep(machine, platform);
+            },
+          },
+        },
+        signal,
+      );
+      expect(fleet).toMatchObject({ ok: true, value: { builders: [{ native: [i386], emulated: [] }] } });
+      if (fleet.ok) await fleet.value.close();
+    };
+    await open();
+    await open();
+    expect(tried).toEqual(['386']);
   });
 });
