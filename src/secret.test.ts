@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createMask, findsSecrets, urlCredentials } from './secret.ts';
+import { createMask, findsSecrets, maskTexts, urlCredentials } from './secret.ts';
 import { cpuMs } from './testing.ts';
 
 const value = `it's "20% of" $HOME & <b>/é+?`;
@@ -103,4 +103,12 @@ test('long texts take a time that grows with them', () => {
   ])
     createMask(['hunter22'])(text);
   expect(cpuMs() - started).toBeLessThan(2000);
+});
+
+test('data is masked at any depth and left as it was; what holds nothing to mask is the same data', () => {
+  const data = { kept: 'hunter22', plain: [{ text: 'a' }], deep: [[{ text: 'a hunter22' }, 1, null]] };
+  const masked = maskTexts(data, createMask(['hunter22']), new Set(['kept']));
+  expect(masked).toEqual({ kept: 'hunter22', plain: [{ text: 'a' }], deep: [[{ text: 'a ***' }, 1, null]] });
+  expect(masked.plain).toBe(data.plain);
+  expect(data.deep).toEqual([[{ text: 'a hunter22' }, 1, null]]);
 });

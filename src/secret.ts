@@ -26,13 +26,26 @@ export function createMask(values: readonly string[]): Mask {
   return (text) => maskUrls(forms.reduce((masked, form) => masked.replaceAll(form, '***'), text));
 }
 
-/** The same data with every text masked, but for keys and for what stands under the keys that are `kept`. */
+/**
+ * The same data with every text masked, but for keys and for what stands under the keys that are `kept`. Where nothing is to be masked,
+ * as in nearly every line of a build, it is the data itself.
+ */
 export function maskTexts<T>(data: T, mask: Mask, kept: ReadonlySet<string>): T {
   const walk = (value: unknown): unknown => {
     if (typeof value === 'string') return mask(value);
-    if (Array.isArray(value)) return value.map(walk);
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, kept.has(key) ? item : walk(item)]));
+    if (Array.isArray(value)) {
+      const masked = value.map(walk);
+      return masked.some((item, at) => item !== value[at]) ? masked : value;
+    }
+    let copy: Record<string, unknown> | undefined;
+    for (const [key, item] of Object.entries(value)) {
+      const masked = kept.has(key) ? item : walk(item);
+      if (masked === item) continue;
+      copy ??= { ...value };
+      copy[key] = masked;
+    }
+    return copy ?? value;
   };
   // The shape is the same: only texts have changed.
   return walk(data) as T;

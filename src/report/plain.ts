@@ -2,9 +2,10 @@
 import { describeBuilders } from './builders.ts';
 import { formatDuration } from './duration.ts';
 import { explainFailure } from './explain.ts';
+import { holdLines } from './held.ts';
 import { paint, type Style } from './paint.ts';
 import type { Output, Reporter } from './reporter.ts';
-import { cleanLine, emptyState, notice, reduce, saysNothing, type TaskState, taskName } from './state.ts';
+import { cleanLine, emptyState, notice, reduce, type TaskState, taskName } from './state.ts';
 import { summarize } from './summary.ts';
 
 export interface PlainOptions {
@@ -14,14 +15,14 @@ export interface PlainOptions {
 }
 
 /** Lines of output held for a task that may yet fail. */
-const heldLines = 5000;
+const mostHeld = 5000;
 
 /** Never writes `\r`, and ANSI only with `color`. */
 export function createPlainReporter(out: Output, { color, verbose }: PlainOptions): Reporter {
   let state = emptyState;
   let closed = false;
   /** Whole outputs of the tasks that run, when they are not printed live. */
-  const held = new Map<string, string[]>();
+  const held = holdLines(mostHeld, (lines) => `… ${lines} lines or more are left out here`);
   /** Tasks that are done or reused: to count them anew for each line would take longer than all else. */
   const over = new Set<string>();
   const print = (task: TaskState, text: string, style?: Style): void => {
@@ -30,7 +31,8 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
   return {
     event(event) {
       if (closed) return;
-      state = reduce(state, event);
+      // Most events are lines of output, by which nothing changes that is read here.
+      if (event.type !== 'task-output') state = reduce(state, event);
       if (event.type === 'run-started') {
         const tasks = `${state.tasks.size} task${state.tasks.size === 1 ? '' : 's'}`;
         // Where all builds are there already, none is opened.
@@ -49,7 +51,7 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
       const id = task.task.id;
       switch (event.type) {
         case 'task-started': {
-          held.set(id, []);
+          held.start(id);
           const where = event.builder ? ` on ${event.builder}` : '';
           const again = event.attempt > 1 ? ` (attempt ${event.attempt})` : '';
           print(task, `started${where}${event.emulated ? ', emulated' : ''}${again}`);
@@ -57,14 +59,15 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
         }
         case 'task-output':
           if (verbose) print(task, cleanLine(event.line));
-          else if (!saysNothing(event.line)) hold(id, cleanLine(event.line));
+          else held.add(id, event.line);
           break;
         case 'task-finished':
-          held.delete(id);
+          held.take(id);
           over.add(id);
           print(task, `done in ${formatDuration(event.durationMs)}${progress()}`, 'green');
           break;
         case 'task-reused':
+          held.take(id);
           over.add(id);
           print(task, `reused${progress()}`, 'green');
           break;
@@ -74,9 +77,8 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
           break;
         case 'task-failed': {
           over.delete(id);
-          for (const line of explainFailure(task, verbose ? [] : (held.get(id) ?? []), color)) print(task, line);
+          for (const line of explainFailure(task, held.take(id), color)) print(task, line);
           if (event.willRetry) print(task, 'will be tried again', 'yellow');
-          held.delete(id);
           break;
         }
       }
@@ -86,14 +88,6 @@ export function createPlainReporter(out: Output, { color, verbose }: PlainOption
       held.clear();
     },
   };
-
-  function hold(id: string, line: string): void {
-    const lines = held.get(id);
-    if (!lines) return;
-    lines.push(line);
-    // Shortened by half at a time: to drop one line at each new one would cost as much as the build.
-    if (lines.length > heldLines) lines.splice(0, heldLines / 2, `… ${heldLines / 2} lines or more are left out here`);
-  }
 
   function progress(): string {
     return ` (${over.size}/${state.tasks.size})`;

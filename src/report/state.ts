@@ -22,8 +22,6 @@ export interface TaskState {
   /** What the task took in an earlier run, ms. */
   lastDurationMs?: number;
   lastLine?: string;
-  /** The last lines of this attempt's output. */
-  tail: string[];
   digest?: Digest;
   failure?: Failure;
   /** Why it was skipped. */
@@ -41,8 +39,6 @@ export interface RunState {
   moved: Extract<Event, { type: 'tag-moved' }>[];
   finished?: Extract<Event, { type: 'run-finished' }>;
 }
-
-const tailLines = 40;
 
 export const emptyState: RunState = {
   family: '',
@@ -69,7 +65,6 @@ export function reduce(state: RunState, event: Event): RunState {
               status: 'waiting',
               attempt: 0,
               emulated: false,
-              tail: [],
               lastDurationMs: event.lastDurations[task.id],
             },
           ]),
@@ -84,14 +79,11 @@ export function reduce(state: RunState, event: Event): RunState {
         emulated: event.emulated ?? false,
         started: event.time,
         lastLine: undefined,
-        tail: [],
         failure: undefined,
       });
     case 'task-output': {
-      const line = cleanLine(event.line);
-      if (saysNothing(line)) return state;
-      const tail = [...(state.tasks.get(event.task)?.tail ?? []), line].slice(-tailLines);
-      return change(state, event.task, { tail, lastLine: line });
+      const lastLine = cleanLine(event.line);
+      return saysNothing(lastLine) ? state : change(state, event.task, { lastLine });
     }
     case 'task-reused':
       return change(state, event.task, { status: 'reused', digest: event.digest });
@@ -157,6 +149,7 @@ export function taskName(task: Task): string {
 
 /** A line as it would stand on a terminal at its end: what `\r` overwrote is gone, and so are colours and control characters. */
 export function cleanLine(line: string): string {
+  if (!/\p{Cc}/u.test(line)) return line;
   const plain = stripVTControlCharacters(line).replace(/\r+$/, '');
   return plain
     .slice(plain.lastIndexOf('\r') + 1)

@@ -2,6 +2,7 @@
 import { createLogUpdate } from 'log-update';
 import { describeBuilders } from './builders.ts';
 import { explainFailure } from './explain.ts';
+import { holdLines } from './held.ts';
 import type { Reporter } from './reporter.ts';
 import { drawScreen } from './screen.ts';
 import { emptyState, notice, reduce } from './state.ts';
@@ -24,6 +25,7 @@ export function createTerminalReporter(stream: NodeJS.WritableStream, options: T
   const update = createLogUpdate(stream);
   let state = emptyState;
   let closed = false;
+  const held = holdLines(2 * logLines);
   const draw = (): void => {
     if (state.tasks.size === 0 || state.finished) return;
     // The last column and the last row stay free: a terminal wraps or scrolls when they are written.
@@ -39,12 +41,27 @@ export function createTerminalReporter(stream: NodeJS.WritableStream, options: T
       if (event.type === 'run-started') update.persist(describeBuilders(state.builders, options.color).join('\n'));
       const said = notice(event);
       if (said !== undefined) update.persist(said);
-      if (event.type !== 'task-failed') return;
-      const task = state.tasks.get(event.task);
-      if (!task) return;
-      const lines = explainFailure(task, task.tail.slice(-logLines), options.color);
-      if (event.willRetry) lines.push('  will be tried again');
-      update.persist(lines.join('\n'));
+      switch (event.type) {
+        case 'task-started':
+          held.start(event.task);
+          break;
+        case 'task-output':
+          held.add(event.task, event.line);
+          break;
+        case 'task-reused':
+        case 'task-finished':
+          held.take(event.task);
+          break;
+        case 'task-failed': {
+          const lines = held.take(event.task).slice(-logLines);
+          const task = state.tasks.get(event.task);
+          if (!task) return;
+          const text = explainFailure(task, lines, options.color);
+          if (event.willRetry) text.push('  will be tried again');
+          update.persist(text.join('\n'));
+          break;
+        }
+      }
     },
     close() {
       if (closed) return;
