@@ -28,16 +28,36 @@ const zod = {
     })),
 };
 
-/** Making a segmenter takes Intl 30 ms, and string-width makes one as it is loaded, for texts that few runs have. */
+/**
+ * What measures and cuts texts for terminals makes segmenters and large regular expressions as it is loaded, which takes Intl longer than all
+ * else of a command's start: it is loaded when it is first called. string-width needs no segmenter even then, but for texts that few have.
+ */
 const widths = {
   name: 'widths',
-  setup: ({ onLoad }) =>
+  setup: ({ onResolve, onLoad, resolve }) => {
+    onResolve(
+      { filter: /^(string-width|slice-ansi|cli-truncate|log-update)$/ },
+      async ({ path, pluginData, ...asked }) =>
+        pluginData === 'itself'
+          ? undefined
+          : { namespace: 'text', path: (await resolve(path, { ...asked, pluginData: 'itself' })).path },
+    );
+    onLoad({ filter: /.*/, namespace: 'text' }, ({ path }) => ({
+      resolveDir: root,
+      contents: ['default', 'createLogUpdate']
+        .map(
+          (name) =>
+            `const ${name}_ = (...given) => require(${JSON.stringify(path)}).${name}(...given); export { ${name}_ as ${name} };`,
+        )
+        .join('\n'),
+    }));
     onLoad({ filter: /[\\/]string-width[\\/]index\.js$/ }, async ({ path }) => ({
       contents: (await readFile(path, 'utf8')).replace(
         /^const segmenter = (new Intl\.Segmenter\(\));$/m,
         'let made; const segmenter = { segment: (text) => (made ??= $1).segment(text) };',
       ),
-    })),
+    }));
+  },
 };
 
 /** Of undici, the client: its index has mocks, caches, WebSockets and fetch as well, and runs them all. Proxies and HTTP/2 when there is one. */
