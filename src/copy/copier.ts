@@ -6,6 +6,7 @@ import type { Descriptor, Digest } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
 import { isIndex, isManifest, type StoredManifest } from '../image/store.ts';
 import { StreamFailure } from '../registry/refusal.ts';
+import { underAny } from '../signals.ts';
 import type { ImageSource, ImageTarget } from './store.ts';
 import { createTurns } from './turns.ts';
 
@@ -209,34 +210,46 @@ export function createCopier(source: ImageSource, target: ImageTarget): Copier {
   return {
     copy: async (from, to, options, outer) => {
       const stop = new AbortController();
-      const signal = AbortSignal.any([outer, stop.signal]);
-      const stored = await source.getManifest(from, signal);
-      if (!stored.ok) return stored;
-      const { digest, mediaType } = stored.value.descriptor;
-      const seen: Copied = {
-        digest,
-        mediaType,
-        moved: true,
-        manifests: 0,
-        blobs: { sent: 0, mounted: 0, present: 0 },
-        bytes: 0,
-      };
-      const work: Work = { from, to, signal, stop, seen };
-      const destination = to.tag === undefined ? { ...to, digest } : to;
-      const there = await target.headManifest(destination, signal);
-      if (!there.ok) return there;
-      if (there.value?.digest === digest) seen.moved = false;
-      else {
-        const brought = await bring(work, stored.value, destination, 0);
-        if (!brought.ok) return outer.aborted ? fail({ kind: 'cancelled' }) : brought;
-      }
-      if (options.referrers) {
-        const brought = await bringReferrers(work, digest, 1);
-        if (!brought.ok) return outer.aborted ? fail({ kind: 'cancelled' }) : brought;
-      }
-      return ok(seen);
+      return underAny([outer, stop.signal], async (signal) => {
+        const copied = await copyImage(from, to, options, signal, stop);
+        return !copied.ok && outer.aborted ? fail({ kind: 'cancelled' }) : copied;
+      });
     },
   };
+
+  async function copyImage(
+    from: Reference,
+    to: Reference,
+    options: CopyOptions,
+    signal: AbortSignal,
+    stop: AbortController,
+  ): Promise<Result<Copied>> {
+    const stored = await source.getManifest(from, signal);
+    if (!stored.ok) return stored;
+    const { digest, mediaType } = stored.value.descriptor;
+    const seen: Copied = {
+      digest,
+      mediaType,
+      moved: true,
+      manifests: 0,
+      blobs: { sent: 0, mounted: 0, present: 0 },
+      bytes: 0,
+    };
+    const work: Work = { from, to, signal, stop, seen };
+    const destination = to.tag === undefined ? { ...to, digest } : to;
+    const there = await target.headManifest(destination, signal);
+    if (!there.ok) return there;
+    if (there.value?.digest === digest) seen.moved = false;
+    else {
+      const brought = await bring(work, stored.value, destination, 0);
+      if (!brought.ok) return brought;
+    }
+    if (options.referrers) {
+      const brought = await bringReferrers(work, digest, 1);
+      if (!brought.ok) return brought;
+    }
+    return ok(seen);
+  }
 }
 
 /** A blob from an offset on, where an upload goes on after a broken connection: what is checked is the whole, so it is read from its beginning. */

@@ -5,13 +5,14 @@ import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { createAgents } from './agents.ts';
 import { type Authenticator, createAuthenticator } from './auth.ts';
-import { DeadlineError, discard, marked, type Received, readBeginning, readWhole, sourceFailure } from './body.ts';
+import { discard, marked, type Received, readBeginning, readWhole, sourceFailure } from './body.ts';
 import type { CertificateStore } from './certs.ts';
 import type { CredentialStore } from './credentials.ts';
-import { sendHead } from './head.ts';
+import { createPlainHead, sendHead } from './head.ts';
 import { createGates } from './rate.ts';
 import { nextHop, originOf } from './redirect.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
+import { sendRequest } from './request.ts';
 import { backoff, isRetriedStatus, maxAttempts, maxRefusals } from './retry.ts';
 
 export interface Exchange extends Subject {
@@ -88,6 +89,7 @@ export function headerOf(answer: Pick<Answer, 'headers'>, name: string): string 
 export function createTransport(options: TransportOptions): Transport {
   const patience: Patience = { ...usual, ...options.patience };
   const agentFor = createAgents({ ...options, bodyTimeout: patience.silence });
+  const plainHead = createPlainHead();
   const gates = createGates(options.clock, patience.limit);
   const homes = new Map<string, URL>();
   const homeOf = (registry: string): URL => {
@@ -143,7 +145,6 @@ export function createTransport(options: TransportOptions): Transport {
     name: string,
     signal: AbortSignal,
   ): Promise<Received> {
-    const dispatcher = take(await agentFor(url, name, exchange.registry));
     const streams = typeof exchange.body === 'function';
     const turn = take(await gates.enter(url.host, { ...exchange, path: url.pathname, streams }, signal));
     let body: Uint8Array | Readable | undefined;
@@ -160,9 +161,7 @@ export function createTransport(options: TransportOptions): Transport {
     // undici's time-out of the head begins when the body is sent, and doesn't end what comes in drips. This one is of the whole, where no
     // stream is sent; of the head alone, as the signal also ends the answer's body.
     const latest = 2 * headersTimeout;
-    const late = new AbortController();
     const isHead = exchange.method === 'HEAD';
-    const timer = streams || isHead ? undefined : setTimeout(() => late.abort(new DeadlineError(latest)), latest);
     const request = {
       origin: url.origin,
       path: url.pathname + url.search,
@@ -171,15 +170,14 @@ export function createTransport(options: TransportOptions): Transport {
       reset: false,
       headersTimeout,
     };
+    const byUndici = async (): Promise<Received> => {
+      const dispatcher = take(await agentFor(url, name, exchange.registry));
+      if (isHead) return sendHead(dispatcher, request, latest, signal);
+      const sent = { ...request, method: exchange.method, ...(body === undefined ? {} : { body }) };
+      return sendRequest(dispatcher, sent, streams ? undefined : latest, signal);
+    };
     try {
-      const data = isHead
-        ? await sendHead(dispatcher, request, latest, signal)
-        : await dispatcher.request({
-            ...request,
-            method: exchange.method,
-            ...(body === undefined ? {} : { body }),
-            signal: AbortSignal.any([signal, late.signal]),
-          });
+      const data = (isHead ? await plainHead(url, headers, headersTimeout, signal) : undefined) ?? (await byUndici());
       turn.leave({ status: data.statusCode, headers: data.headers });
       return data;
     } catch (error) {
@@ -189,8 +187,6 @@ export function createTransport(options: TransportOptions): Transport {
         url,
         isMismatch(error) ? sourceFailure('the content to upload has another size than was said') : error,
       );
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -2,6 +2,7 @@
 // and fails only where it is run. The headers of all programs in the layers are read as these stream by; nothing is run.
 import { fail, ok, type Result } from '../../failure.ts';
 import { inLanes } from '../../lanes.ts';
+import { underAny } from '../../signals.ts';
 import { printable } from '../layers/entry.ts';
 import type { Descriptor, Digest, Manifest } from '../oci.ts';
 import type { Platform } from '../platform.ts';
@@ -140,20 +141,21 @@ async function readAll(
   // An image may have a layer twice, the empty one above all.
   const waiting = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
   const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const read = await inLanes(atOnce, waiting, async (layer): Promise<Result<void>> => {
-    const known = await factsOf(store, repository, layer, cache, either);
-    if (!known.ok) {
-      stop.abort();
-      return known;
-    }
-    const { facts, streamed } = known.value;
-    done.facts.set(layer.digest, facts);
-    if (facts.skipped !== undefined) return ok(undefined);
-    if (streamed) done.bytesRead += layer.size;
-    done[streamed ? 'layersRead' : 'layersKnown'] += 1;
-    return ok(undefined);
-  });
+  const read = await underAny([signal, stop.signal], (either) =>
+    inLanes(atOnce, waiting, async (layer): Promise<Result<void>> => {
+      const known = await factsOf(store, repository, layer, cache, either);
+      if (!known.ok) {
+        stop.abort();
+        return known;
+      }
+      const { facts, streamed } = known.value;
+      done.facts.set(layer.digest, facts);
+      if (facts.skipped !== undefined) return ok(undefined);
+      if (streamed) done.bytesRead += layer.size;
+      done[streamed ? 'layersRead' : 'layersKnown'] += 1;
+      return ok(undefined);
+    }),
+  );
   return read.ok ? ok(done) : read;
 }
 
