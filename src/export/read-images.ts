@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { ImageSource } from '../copy/store.ts';
 import { fail, ok, type Result } from '../failure.ts';
-import { attestedDigest } from '../image/attestation.ts';
+import { imagesAmong } from '../image/attestation.ts';
 import { type Child, composeIndex } from '../image/join.ts';
 import { type Descriptor, type Digest, digestSchema, type Manifest } from '../image/oci.ts';
 import { formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
@@ -72,7 +72,7 @@ async function onePlatform(
     if (!child.ok) return child;
     digest = child.value.descriptor.digest;
   } else if (isIndex(top.value)) {
-    const images = top.value.content.manifests.filter((entry) => attestedDigest(entry) === undefined);
+    const images = imagesAmong(top.value.content.manifests);
     const [only] = images;
     if (!only || images.length > 1) {
       const all = images.flatMap(({ platform }) => (platform ? formatPlatform(platform) : []));
@@ -159,8 +159,7 @@ export async function readForOci(
 }
 
 function isAllOf(entries: Descriptor[], platforms: Platform[]): boolean {
-  const images = entries.filter((entry) => attestedDigest(entry) === undefined);
-  return images.every(({ platform }) => platform && platforms.some((one) => samePlatform(one, platform)));
+  return imagesAmong(entries).every(({ platform }) => platform && platforms.some((one) => samePlatform(one, platform)));
 }
 
 async function collect(

@@ -9,12 +9,15 @@ export function attestedDigest(descriptor: Descriptor): Digest | undefined {
   return descriptor.annotations['vnd.docker.reference.digest'] ?? '';
 }
 
+/** The entries of an index, in its order, that are images themselves. */
+export function imagesAmong(entries: readonly Descriptor[]): Descriptor[] {
+  return entries.filter((entry) => attestedDigest(entry) === undefined);
+}
+
 /** The images of an index in its order, each with its attestations. */
 export function childrenOf({ manifests }: Pick<Index, 'manifests'>): Child[] {
-  return manifests
-    .filter((entry) => attestedDigest(entry) === undefined)
-    .map((descriptor) => ({
-      descriptor,
-      attestations: manifests.filter((entry) => attestedDigest(entry) === descriptor.digest),
-    }));
+  return imagesAmong(manifests).map((descriptor) => ({
+    descriptor,
+    attestations: manifests.filter((entry) => attestedDigest(entry) === descriptor.digest),
+  }));
 }

@@ -1,6 +1,6 @@
 // Looks at a published image with nothing taken on trust: platforms, configs, and every blob that it needs.
 import { fail, ok, type Result } from '../failure.ts';
-import { attestedDigest } from './attestation.ts';
+import { attestedDigest, imagesAmong } from './attestation.ts';
 import type { Descriptor, Digest, Manifest } from './oci.ts';
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from './platform.ts';
 import { configPlatform } from './read.ts';
@@ -142,9 +142,7 @@ async function readMembers(
   top: StoredManifest,
   signal: AbortSignal,
 ): Promise<Result<Member[]>> {
-  const entries = isIndex(top)
-    ? top.content.manifests.filter((entry) => attestedDigest(entry) === undefined)
-    : [top.descriptor];
+  const entries = isIndex(top) ? imagesAmong(top.content.manifests) : [top.descriptor];
   const members = await Promise.all(
     entries.map(async (entry): Promise<Result<Member>> => {
       const stored = isIndex(top)

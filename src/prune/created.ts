@@ -1,7 +1,7 @@
 // When an image was made, as it says itself: what its age is taken from where no run's id tells it.
 import { z } from 'zod';
 import { isAbsent, ok, type Result } from '../failure.ts';
-import { attestedDigest } from '../image/attestation.ts';
+import { imagesAmong } from '../image/attestation.ts';
 import type { Digest } from '../image/oci.ts';
 import { inLanes } from '../lanes.ts';
 import { lanes, type PruneStore, type Snapshot, type StoredNode } from './snapshot.ts';
@@ -39,8 +39,7 @@ function imagesOf(snapshot: Snapshot, digest: Digest): [Digest, StoredNode][] {
   const node = snapshot.manifests.get(digest);
   if (!node) return [];
   if (node.config) return [[digest, node]];
-  const images = node.children.filter((child) => attestedDigest(child) === undefined);
-  return [[digest, node], ...images.flatMap((child) => imagesOf(snapshot, child.digest))];
+  return [[digest, node], ...imagesAmong(node.children).flatMap((child) => imagesOf(snapshot, child.digest))];
 }
 
 async function createdOf(
