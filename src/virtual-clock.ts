@@ -17,8 +17,15 @@ export interface VirtualClock extends Clock {
   forget(): void;
 }
 
-/** `random` is the chance that sleepers and others ask for. */
-export function createVirtualClock(start: number, random: () => number): VirtualClock {
+/**
+ * `random` is the chance that sleepers and others ask for. `afterAll` calls back when all else has gone on that can: by itself, also what
+ * reads files and asks servers. `process.nextTick` is after promises alone; for work of nothing else it takes a fraction of the time.
+ */
+export function createVirtualClock(
+  start: number,
+  random: () => number,
+  afterAll: (go: (done: undefined) => void) => unknown = setImmediate,
+): VirtualClock {
   let now = start;
   let order = 0;
   // Those who were woken early stay in it until it is their turn.
@@ -70,11 +77,11 @@ export function createVirtualClock(start: number, random: () => number): Virtual
       work.then(end, end);
       for (;;) {
         // All that can go on without time passing goes on first.
-        await new Promise(setImmediate);
+        await new Promise(afterAll);
         if (ended) return work;
         const sleeper = next();
         if (!sleeper) {
-          await new Promise(setImmediate);
+          await new Promise(afterAll);
           if (ended) return work;
           throw new Error('everything waits for something that nobody will bring about');
         }

@@ -78,13 +78,13 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
     return found;
   }
 
-  /** All that may have the waiter, and of these the free ones. */
-  function placesOf(waiter: Waiter): { all: Spot[]; free: Spot[] } {
-    const { wishes } = waiter;
+  /** All that may have the waiter. */
+  function placesOf(waiter: Waiter): Spot[] {
+    const { avoid } = waiter.wishes;
     const able = spotsFor(waiter);
-    const others = wishes.avoid === undefined ? able : able.filter(({ builder }) => builder.name !== wishes.avoid);
-    const all = others.length > 0 ? others : able;
-    return { all, free: all.filter((spot) => hasSlot(spot, waiter)) };
+    if (avoid === undefined) return able;
+    const others = able.filter(({ builder }) => builder.name !== avoid);
+    return others.length > 0 ? others : able;
   }
 
   function hasSlot({ member, builder, emulated }: Spot, { wishes }: Waiter): boolean {
@@ -93,10 +93,16 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
 
   /** Waiters to whom a free slot has their layers go before those who are but a little more urgent. */
   function bonusOf(waiter: Waiter): number | undefined {
-    const { all, free } = placesOf(waiter);
-    if (free.length === 0) return undefined;
-    const preferred = free.find(({ builder }) => builder.name === waiter.wishes.prefer);
-    return preferred && all.length > 1 ? worthOfLayers(waiter, preferred) : 0;
+    const { prefer } = waiter.wishes;
+    const all = placesOf(waiter);
+    let anyFree = false;
+    for (const spot of all) {
+      const preferred = spot.builder.name === prefer;
+      if ((anyFree && !preferred) || !hasSlot(spot, waiter)) continue;
+      if (preferred) return all.length > 1 ? worthOfLayers(waiter, spot) : 0;
+      anyFree = true;
+    }
+    return anyFree ? 0 : undefined;
   }
 
   function choose(waiter: Waiter): Spot | undefined {
@@ -107,7 +113,8 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
       (prefer === undefined || spot.builder.name === prefer ? 0 : worthOfLayers(waiter, spot));
     const preference = (spot: Spot): number => Number(spot.builder.name !== prefer);
     let best: { spot: Spot; cost: number } | undefined;
-    for (const spot of placesOf(waiter).free) {
+    for (const spot of placesOf(waiter)) {
+      if (!hasSlot(spot, waiter)) continue;
       const cost = costs(spot);
       const order =
         best && (cost - best.cost || preference(spot) - preference(best.spot) || load(spot) - load(best.spot));
@@ -206,7 +213,7 @@ export function createScheduler(members: Member[], { health, clock, settle, onHe
       waiting.add(waiter);
       onSignal(signal).add(waiter);
       watchHope(waiter);
-      if (placesOf(waiter).free.length > 0) serveAfter(0);
+      if (serving === undefined && placesOf(waiter).some((spot) => hasSlot(spot, waiter))) serveAfter(0);
     });
   }
 

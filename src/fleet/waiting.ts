@@ -63,19 +63,20 @@ export function createWaiting(): Waiting {
     remove: (waiter) => void here.delete(waiter),
     all: () => [...here],
     next(bonus) {
-      let best: (Placed & { queue: Heap<Placed> }) | undefined;
+      let best: { placed: Placed; raised: number; queue: Heap<Placed> } | undefined;
       for (const [key, queue] of queues) {
-        const head = first(queue);
-        if (!head) queues.delete(key);
-        const extra = head && bonus(head.waiter);
-        if (!head || extra === undefined) continue;
-        const raised = { ...head, priority: head.priority + extra, queue };
-        if (!best || isBefore(raised, best)) best = raised;
+        const placed = first(queue);
+        if (!placed) queues.delete(key);
+        const extra = placed && bonus(placed.waiter);
+        if (!placed || extra === undefined) continue;
+        const raised = placed.priority + extra;
+        const more = best ? raised - best.raised || best.placed.order - placed.order : 1;
+        if (more > 0) best = { placed, raised, queue };
       }
       if (!best) return undefined;
       best.queue.pop();
-      here.delete(best.waiter);
-      return best.waiter;
+      here.delete(best.placed.waiter);
+      return best.placed.waiter;
     },
   };
 }

@@ -53,9 +53,16 @@ export function parsePlatform(text: string): Result<Platform> {
   );
 }
 
+/** A family of thousands of images asks for each of its few platforms many times. */
+const formatted = new WeakMap<Platform, string>();
+
 export function formatPlatform(platform: Platform): string {
+  const known = formatted.get(platform);
+  if (known !== undefined) return known;
   const { os, architecture, variant } = normalizePlatform(platform);
-  return variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+  const text = variant ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+  formatted.set(platform, text);
+  return text;
 }
 
 export function samePlatform(a: Platform, b: Platform): boolean {

@@ -118,17 +118,32 @@ export async function simulate(
     return true;
   }
 
-  async function work(task: Task): Promise<void> {
-    if (!(await carryOut(task)) || stop.signal.aborted) return;
-    const ready = (followers.get(task.id) ?? []).filter(({ id }) => {
-      const left = (unmet.get(id) ?? 0) - 1;
-      unmet.set(id, left);
-      return left === 0;
-    });
-    await Promise.all(ready.map(work));
+  // Counted rather than awaited by what they follow: of a large plan, that would keep every task until the last one's end.
+  const done = Promise.withResolvers<void>();
+  let working = 0;
+  function begin(tasks: Task[]): void {
+    working += tasks.length;
+    for (const task of tasks) work(task).then(ended, done.reject);
+  }
+  function ended(): void {
+    working -= 1;
+    if (working === 0) done.resolve();
   }
 
-  await Promise.all(plan.tasks.filter(({ id }) => unmet.get(id) === 0).map(work));
+  async function work(task: Task): Promise<void> {
+    if (!(await carryOut(task)) || stop.signal.aborted) return;
+    begin(
+      (followers.get(task.id) ?? []).filter(({ id }) => {
+        const left = (unmet.get(id) ?? 0) - 1;
+        unmet.set(id, left);
+        return left === 0;
+      }),
+    );
+  }
+
+  const first = plan.tasks.filter(({ id }) => unmet.get(id) === 0);
+  begin(first);
+  if (first.length > 0) await done.promise;
   if (failure) return fail(failure);
   const took = new Map(steps.map(({ task, start, end }) => [task, end - start]));
   return ok({ steps, wallMs: clock.now() - begun, critical: criticalPath(plan, (task) => took.get(task) ?? 0) });

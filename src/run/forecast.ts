@@ -25,7 +25,7 @@ export async function forecast(
 ): Promise<Result<Forecast>> {
   const tasks = whole.tasks.filter(({ id }) => !there.has(id));
   const plan = { ...whole, tasks };
-  const clock = createVirtualClock(0, () => 0.5);
+  const clock = createVirtualClock(0, () => 0.5, process.nextTick);
   const scheduler = createVirtualScheduler(builders, clock);
   // Of the whole: what is there already tells of how long what is like it may take.
   const estimated = estimate(whole, past, builders);
