@@ -73,6 +73,7 @@ const undici = {
       resolveDir: root,
       contents: `module.exports = (...given) => require(${JSON.stringify(path)})(...given);`,
     }));
+    // A module of named exports: a chunk that is imported late has what a script exports under `default` alone.
     onLoad({ filter: /^undici$/, namespace: 'part' }, () => ({
       resolveDir: root,
       contents: `
@@ -80,11 +81,11 @@ const undici = {
         dispatcher.request = require('undici/lib/api/api-request.js');
         // A proxy's, for TLS through it.
         dispatcher.connect = require('undici/lib/api/api-connect.js');
-        exports.Agent = require('undici/lib/dispatcher/agent.js');
-        Object.defineProperty(exports, 'EnvHttpProxyAgent', {
-          enumerable: true,
-          get: () => require('undici/lib/dispatcher/env-http-proxy-agent.js'),
-        });`,
+        export const Agent = require('undici/lib/dispatcher/agent.js');
+        export function EnvHttpProxyAgent(...given) {
+          const EnvHttpProxyAgent = require('undici/lib/dispatcher/env-http-proxy-agent.js');
+          return new EnvHttpProxyAgent(...given);
+        }`,
     }));
   },
 };
