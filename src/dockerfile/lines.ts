@@ -42,13 +42,16 @@ interface Line {
 const directive = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 /** An empty line or a comment. */
 const isIgnored = /^\s*(?:#|$)/;
+/** A line that ends in an escape which is not escaped itself. */
+const goesOnAfterBackslash = /(?:^|[^\\])\\[ \t]*$/;
+const goesOnAfterBacktick = /(?:^|[^`])`[ \t]*$/;
 const heredocWord = /^\d*<<(-?)\s*([^<]+)$/;
 
 export function readLines(text: string): DockerfileLines {
   const lines = splitLines(text);
   const content = (line: Line): string => text.slice(line.start, line.end);
   const { escapeChar, syntax, problems } = readDirectives(text, lines);
-  const goesOn = new RegExp(`(?:^|[^\\${escapeChar}])\\${escapeChar}[ \\t]*$`);
+  const goesOn = escapeChar === '`' ? goesOnAfterBacktick : goesOnAfterBackslash;
   const instructions: Instruction[] = [];
 
   for (let index = 0; index < lines.length; index++) {

@@ -1,5 +1,4 @@
 // From a config's workflows to a pipeline: the plan's tasks become jobs, named and ordered, with the scripts that carry them out.
-import { relative } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { speaksPlainHttp } from '../config/registries.ts';
 import { ok, type Result } from '../failure.ts';
@@ -8,6 +7,7 @@ import { archTag } from '../family/family.ts';
 import { archSuffix, formatPlatform, type Platform, samePlatform } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Task } from '../plan/plan.ts';
+import { relativePath } from '../relative-path.ts';
 import type { Job, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
 import { assetJobs, exportJobs } from './release-jobs.ts';
 import { placeholders, registryOf, type StepKind, scriptStep, tagParams } from './steps.ts';
@@ -261,7 +261,7 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
   const files = (): Record<string, string> => ({
     SOURCE: url,
     REF: ref || 'HEAD',
-    FOLDER: source?.kind === 'folder' ? relative(root, source.path) || '.' : '',
+    FOLDER: source?.kind === 'folder' ? relativePath(root, source.path) || '.' : '',
   });
   const where: Record<string, string> = platform
     ? { PLATFORM: formatPlatform(platform), ARCH: suffix(platform) }

@@ -1,5 +1,5 @@
 // The family: every image with what its Dockerfile depends on for each platform, in an order in which each comes after what it needs.
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { Config, ImageConfig } from '../config/config.ts';
 import { expandTemplate } from '../config/template.ts';
 import { parseDockerfile } from '../dockerfile/instructions.ts';
@@ -7,6 +7,7 @@ import { asksForArgs, type FoundReference, readReferences } from '../dockerfile/
 import { type Diagnostic, fail, type Location, ok, type Result } from '../failure.ts';
 import { archSuffix, formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
 import { formatReference, type Reference, repositoryName } from '../image/reference.ts';
+import { relativePath } from '../relative-path.ts';
 import { readFiles } from './files.ts';
 import { order } from './order.ts';
 import { createSourceFetcher } from './source.ts';
@@ -86,6 +87,7 @@ export async function readFamily(
   const read = await readFiles(own.filter(looksAt), fetchSource, config.folder);
   if (!read.ok) return read;
   const allFiles = read.value.values();
+  const here = process.cwd();
   for (const image of own) {
     const files = looksAt(image) ? allFiles.next().value : undefined;
     if (!files) {
@@ -99,7 +101,7 @@ export async function readFamily(
     }
     const text = files.text.value;
     const parsed = parseDockerfile(text);
-    const file = relative(process.cwd(), dockerfile) || dockerfile;
+    const file = relativePath(here, dockerfile) || dockerfile;
     const builds: PlatformBuild[] = [];
     let ofAll: ReturnType<typeof readReferences> | undefined;
     for (const platform of image.platforms) {

@@ -1,9 +1,10 @@
 // Keeps a source from reaching files of this machine that are none of its own: what a link leads to goes to an engine as well, and into
 // an image. The config's rules have refused `..` in what is written; here links are followed.
 import { lstatSync, realpathSync } from 'node:fs';
-import { basename, dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import type { ImageConfig } from '../config/config.ts';
 import type { Diagnostic } from '../failure.ts';
+import { relativePath } from '../relative-path.ts';
 import type { FetchedSource } from './source.ts';
 
 /**
@@ -64,6 +65,6 @@ export function createRealPath(): RealPath {
 }
 
 function isInside(path: string, folder: string): boolean {
-  const way = relative(folder, path);
+  const way = relativePath(folder, path);
   return way !== '..' && !way.startsWith(`..${sep}`);
 }

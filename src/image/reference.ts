@@ -25,12 +25,7 @@ const identifier = /^[a-f0-9]{64}$/;
 /** Parses what a person writes; no tag is added where there is none. */
 export function parseReference(text: string): Result<Reference> {
   const match = pattern.exec(text);
-  const invalid = fail({
-    kind: 'usage',
-    message: `'${text}' is not an image reference`,
-    help: 'write [host[:port]/]name[:tag][@sha256:…], in lower case',
-  });
-  if (!match) return invalid;
+  if (!match) return invalid(text);
   const [, name = '', , , tag, digest] = match;
   // The first component is a host only if it looks like one (distribution/reference, splitDockerDomain).
   const slash = name.indexOf('/');
@@ -38,13 +33,21 @@ export function parseReference(text: string): Result<Reference> {
   const isHost =
     first !== '' &&
     (first.includes('.') || first.includes(':') || first === 'localhost' || first.toLowerCase() !== first);
-  if ((isHost && !wholeHost.test(first)) || identifier.test(text)) return invalid;
+  if ((isHost && !wholeHost.test(first)) || identifier.test(text)) return invalid(text);
   let registry = isHost ? first : 'docker.io';
   let repository = isHost ? name.slice(slash + 1) : name;
   if (registry === 'index.docker.io') registry = 'docker.io';
   if (registry === 'docker.io' && !repository.includes('/')) repository = `library/${repository}`;
-  if (repository.length > 255) return invalid;
+  if (repository.length > 255) return invalid(text);
   return ok({ registry, repository, ...(tag ? { tag } : {}), ...(digest ? { digest } : {}) });
+}
+
+function invalid(text: string): Result<never> {
+  return fail({
+    kind: 'usage',
+    message: `'${text}' is not an image reference`,
+    help: 'write [host[:port]/]name[:tag][@sha256:…], in lower case',
+  });
 }
 
 /** `docker.io/library/busybox:1@sha256:…`, always with the host. */
