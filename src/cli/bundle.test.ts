@@ -78,7 +78,7 @@ test('it copies from a registry to a folder and back', async () => {
   expect(JSON.parse(back.out)).toMatchObject([{ digest: sha256(index.bytes), moved: true }]);
 });
 
-test('it exports, compressing in threads', async () => {
+test('it exports, and compresses', async () => {
   const words = ['--plain-http', registry.address, '--layers', 'unpacked', '--out', 'app.tar.gz'];
   const image = `${registry.address}/team/app:v1`;
   expect(await splitbuild('export', image, '--platform', 'linux/arm64', ...words)).toMatchObject({ code: 0 });

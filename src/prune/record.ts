@@ -1,5 +1,5 @@
 // What a clean-up is about to delete, written before it does: so it can be looked up, put back, and gone on with.
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -43,7 +43,8 @@ export function openRecord(folder: string, id: string): DeletionRecord {
       try {
         if (opened === undefined) mkdirSync(folder, { recursive: true });
         opened ??= openSync(file, 'a', 0o600);
-        writeSync(opened, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+        // As the journal does: whole, or not at all.
+        writeFileSync(opened, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
         fsyncSync(opened);
         return ok(undefined);
       } catch (error) {

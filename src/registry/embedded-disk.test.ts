@@ -1,31 +1,25 @@
 // The embedded registry on a disk that fills up: a real one, a small tmpfs, which takes root on Linux to mount.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Failure } from '../failure.ts';
 import { sha256 } from '../image/digest.ts';
 import { mediaTypes } from '../image/oci.ts';
+import { smallDisk } from '../testing.ts';
 import { createRegistryClient } from './client.ts';
 import { anonymous } from './credentials.ts';
 import { startEmbeddedRegistry } from './embedded.ts';
 import { blobOf, imageManifest, instantClock, noise, opener, value } from './testing.ts';
 
-const disk = mkdtempSync(join(tmpdir(), 'small-disk-'));
-const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m,nr_inodes=200', 'tmpfs', disk]).status === 0;
+const { folder: disk, mounted, unmount } = smallDisk('size=2m,nr_inodes=200');
 const problem = mounted ? '' : ' (skipped: a tmpfs can’t be mounted here; it takes root on Linux)';
 const signal = AbortSignal.timeout(60_000);
 const client = createRegistryClient({ plainHttp: () => true, credentials: anonymous, ...instantClock() });
 const config = Buffer.from('{"os":"linux","architecture":"arm64"}');
 const ballast = join(disk, 'ballast');
 
-afterAll(() => {
-  if (mounted) spawnSync('umount', [disk]);
-  rmdirSync(disk);
-});
+afterAll(unmount);
 
 describe.runIf(mounted)(`a disk that is full${problem}`, () => {
   let at = { registry: '', repository: 'a' };

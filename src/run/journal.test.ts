@@ -1,8 +1,9 @@
-import { appendFileSync, mkdtempSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { Plan, PublishTask } from '../plan/plan.ts';
+import { smallDisk } from '../testing.ts';
 import type { Event } from './event.ts';
 import { type History, openJournal, readHistory } from './journal.ts';
 
@@ -116,3 +117,21 @@ test('it tells which builder took how long for what, of tries that failed as lit
   expect(samples).toEqual([{ task: begin.task, builder: 'here', emulated: true, durationMs: 1200 }]);
   expect([...builders.values()]).toEqual([here]);
 });
+
+const disk = smallDisk('size=64k');
+afterAll(disk.unmount);
+
+test.runIf(disk.mounted)(
+  'what is said to be in the journal is there whole, also of the last line that the disk had room for',
+  () => {
+    const journal = openJournal(join(disk.folder, 'runs'), 'r');
+    if (!journal.ok) throw new Error('no journal');
+    const event: Event = { type: 'task-output', task: 'a', line: 'x'.repeat(6000), time: 1 };
+    let said = 0;
+    while (said < 100 && journal.value.append(event).ok) said += 1;
+    journal.value.close();
+    const lines = readFileSync(join(disk.folder, 'runs/r.jsonl'), 'utf8').split('\n');
+    expect(lines.filter((line) => line === JSON.stringify(event))).toHaveLength(said);
+    expect(said).toBeLessThan(100);
+  },
+);

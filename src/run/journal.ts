@@ -1,5 +1,5 @@
 // The journal: a run's events as JSON lines on disk, synced where a promise is made; what earlier runs left is read back from it.
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
@@ -27,7 +27,8 @@ export function openJournal(folder: string, run: string): Result<Journal> {
     return ok({
       append(event) {
         try {
-          writeSync(file, `${JSON.stringify(inOrder(event))}\n`);
+          // Not writeSync: on a disk that gets full it writes a part of a line, and says so by a number only.
+          writeFileSync(file, `${JSON.stringify(inOrder(event))}\n`);
           if (promises.has(event.type)) fsyncSync(file);
           return ok(undefined);
         } catch (error) {
