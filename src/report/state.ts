@@ -21,6 +21,7 @@ export interface TaskState {
   durationMs?: number;
   /** What the task took in an earlier run, ms. */
   lastDurationMs?: number;
+  /** While it runs: a line is often a part of a text of 64 KiB, which is kept as long as it. */
   lastLine?: string;
   digest?: Digest;
   failure?: Failure;
@@ -86,12 +87,18 @@ export function reduce(state: RunState, event: Event): RunState {
       return saysNothing(lastLine) ? state : change(state, event.task, { lastLine });
     }
     case 'task-reused':
-      return change(state, event.task, { status: 'reused', digest: event.digest });
+      return change(state, event.task, { status: 'reused', lastLine: undefined, digest: event.digest });
     case 'task-finished':
-      return change(state, event.task, { status: 'done', durationMs: event.durationMs, digest: event.digest });
+      return change(state, event.task, {
+        status: 'done',
+        lastLine: undefined,
+        durationMs: event.durationMs,
+        digest: event.digest,
+      });
     case 'task-failed':
       return change(state, event.task, {
         status: event.willRetry ? 'waiting' : 'failed',
+        lastLine: undefined,
         durationMs: event.durationMs,
         failure: event.failure,
       });
