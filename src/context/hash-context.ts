@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Digest } from '../image/oci.ts';
 import { openFileHashes } from './cache.ts';
 import { readIgnoreRules } from './ignore.ts';
-import { type ContextEntry, takingTurns, walkContext } from './walk.ts';
+import { type ContextEntry, giveWay, walkContext } from './walk.ts';
 
 export interface HashedContext {
   digest: Digest;
@@ -49,12 +49,11 @@ async function readAll(
   files: { path: string; state: { size: number } }[],
   hashes: Map<string, string>,
 ): Promise<void> {
-  const giveWay = takingTurns();
   for (const { path, state } of files) {
     if (state.size > small) continue;
     hashes.set(path, hash('sha256', readFileSync(join(context, path))));
-    const waiting = giveWay();
-    if (waiting) await waiting;
+    const gaveWay = giveWay();
+    if (gaveWay) await gaveWay;
   }
   const large = files.filter(({ state }) => state.size > small).values();
   const one = async (): Promise<void> => {

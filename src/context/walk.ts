@@ -26,18 +26,20 @@ export interface ContextEntry {
   state?: FileState;
 }
 
-/** Ms that may go by before others have their turn. */
-const turn = 10;
+/** Ms that all contexts together may take before others have their turn: registries answer meanwhile, and are to be asked for more. */
+const turn = 5;
+let since = 0;
+let waiting: Promise<void> = Promise.resolve();
 
-/** Gives way to everything else that waits, whenever this has had its turn. */
-export function takingTurns(): () => Promise<void> | undefined {
-  let since = performance.now();
-  return () => {
-    if (performance.now() - since < turn) return undefined;
-    return nextTurn().then(() => {
+/** Gives way to everything else that waits, where the contexts have had their turn. Each that waits for the next has one of its own. */
+export function giveWay(): Promise<void> | undefined {
+  if (performance.now() - since < turn) return undefined;
+  waiting = waiting
+    .then(() => nextTurn())
+    .then(() => {
       since = performance.now();
     });
-  };
+  return waiting;
 }
 
 /**
@@ -47,7 +49,6 @@ export function takingTurns(): () => Promise<void> | undefined {
 export async function walkContext(context: string, rules: IgnoreRules): Promise<ContextEntry[]> {
   const entries: ContextEntry[] = [];
   const leads = new Map<string, ContextEntry>();
-  const giveWay = takingTurns();
   const folders: { path: string; verdict: Verdict; above: ContextEntry[] }[] = [
     { path: '', verdict: rules.top, above: [] },
   ];
@@ -67,8 +68,8 @@ export async function walkContext(context: string, rules: IgnoreRules): Promise<
         }
       } else if (!judged.ignored) keep(entryOf(path, join(context, path), stat), above);
     }
-    const waiting = giveWay();
-    if (waiting) await waiting;
+    const gaveWay = giveWay();
+    if (gaveWay) await gaveWay;
   }
   return [...entries, ...leads.values()];
 
