@@ -45,6 +45,11 @@ interface Unit {
   params: Record<string, string>;
 }
 
+interface JobInput extends PipelineInput {
+  /** The first step of all jobs that run a script. */
+  login: ScriptStep;
+}
+
 /** One workflow's jobs. */
 export function buildWorkflow(input: PipelineInput): Result<PipelineWorkflow> {
   const { config, family, workflow, on } = input;
@@ -53,7 +58,8 @@ export function buildWorkflow(input: PipelineInput): Result<PipelineWorkflow> {
   if (!plan.ok) return plan;
   const units = unitsOf(config, family);
   const unitsByName = new Map(units.map((unit) => [unit.name, unit]));
-  const jobs = units.flatMap((unit) => jobsOf(unit, unitsByName, input));
+  const login = scriptStep('login', 'Log in', { REGISTRY: registryOf(config) });
+  const jobs = units.flatMap((unit) => jobsOf(unit, unitsByName, { ...input, login }));
   const unitOf = new Map(units.flatMap((unit) => unit.images.map((image): [string, Unit] => [image.name, unit])));
   const byName = new Map(jobs.map((job) => [job.name, job]));
   for (const task of plan.value.tasks) {
@@ -149,7 +155,7 @@ function needsOf(unit: Unit, units: Map<string, Unit>, { config }: PipelineInput
   return [...new Set(needs)];
 }
 
-function jobsOf(unit: Unit, units: Map<string, Unit>, input: PipelineInput): Job[] {
+function jobsOf(unit: Unit, units: Map<string, Unit>, input: JobInput): Job[] {
   const title = unit.images.map(({ name }) => name).join(' and ');
   const common = { params: unit.params, secrets: secretsOf(unit) };
   if (unit.kind === 'mirror') {
@@ -224,13 +230,13 @@ function secretsOf(unit: Unit): string[] {
 }
 
 /** A checkout where the files are in the pipeline's own repository, a login, and then the steps. */
-function prepared(unit: Unit, input: PipelineInput, steps: Step[], files = true): Step[] {
+function prepared(unit: Unit, input: JobInput, steps: Step[], files = true): Step[] {
   const [image] = unit.images;
   const source = unit.kind === 'group' ? input.config.groups[unit.name]?.source : image?.source;
   const own = input.steps === 'splitbuild' && unit.kind === 'image';
   const checkout: Step[] =
     own || (files && unit.kind !== 'mirror' && source?.kind === 'folder') ? [{ kind: 'checkout' }] : [];
-  return [...checkout, scriptStep('login', 'Log in', { REGISTRY: registryOf(input.config) }), ...steps];
+  return [...checkout, input.login, ...steps];
 }
 
 /** A line a test, for the shell; as a template, in which a dollar is `$$`. */
@@ -263,17 +269,18 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
     REF: ref || 'HEAD',
     FOLDER: source?.kind === 'folder' ? relativePath(root, source.path) || '.' : '',
   });
-  const where: Record<string, string> = platform
-    ? { PLATFORM: formatPlatform(platform), ARCH: suffix(platform) }
-    : { PLATFORMS: unit.platforms.map(formatPlatform).join(','), ARCHES: unit.platforms.map(suffix).join(' ') };
-  const upstream = { UPSTREAMS: unit.upstreamImages.map(reference).join(' '), REGISTRY: registry };
-  const insecure = { INSECURE: isPlainHttp(config) ? '--insecure' : '' };
+  const where = (): Record<string, string> =>
+    platform
+      ? { PLATFORM: formatPlatform(platform), ARCH: suffix(platform) }
+      : { PLATFORMS: unit.platforms.map(formatPlatform).join(','), ARCHES: unit.platforms.map(suffix).join(' ') };
+  const upstream = () => ({ UPSTREAMS: unit.upstreamImages.map(reference).join(' '), REGISTRY: registry });
+  const insecure = () => ({ INSECURE: isPlainHttp(config) ? '--insecure' : '' });
   switch (kind) {
     case 'build':
     case 'emulated':
       return scriptStep(kind, `Build ${names}${place}`, {
         IMAGE: image ? reference(image) : '',
-        ...where,
+        ...where(),
         ...files(),
         CONTEXT: image?.context ?? '.',
         DOCKERFILE: image?.dockerfile ?? 'Dockerfile',
@@ -283,31 +290,31 @@ function step(kind: StepKind, unit: Unit, input: PipelineInput, platform?: Platf
           .join('\n'),
         SECRETS: secretsOf(unit).join(' '),
         ...(image && image.test.length > 0 ? { TESTS: testsOf(image) } : {}),
-        ...upstream,
-        ...(kind === 'emulated' ? insecure : {}),
+        ...upstream(),
+        ...(kind === 'emulated' ? insecure() : {}),
       });
     case 'group':
     case 'emulated-group':
       return scriptStep(kind, `Build ${names}${place}`, {
         IMAGES: unit.images.map(reference).join(' '),
-        ...where,
+        ...where(),
         ...files(),
         SCRIPT: placeholders(group?.written.script ?? '', config, platform),
-        ...upstream,
-        ...(kind === 'emulated-group' ? insecure : {}),
+        ...upstream(),
+        ...(kind === 'emulated-group' ? insecure() : {}),
       });
     case 'publish':
       return scriptStep(kind, `Join and publish ${names}`, {
         IMAGES: unit.images.map(reference).join(' '),
         ARCHES: unit.platforms.map(suffix).join(' '),
-        ...insecure,
+        ...insecure(),
       });
     case 'mirror':
       return scriptStep(kind, `Mirror ${image?.mirror}`, {
         IMAGE: image ? reference(image) : '',
         FROM: image?.mirror ?? '',
         PLATFORMS: unit.platforms.map(formatPlatform).join(','),
-        ...insecure,
+        ...insecure(),
       });
     case 'export':
       return scriptStep(kind, `Export ${names}`, { EXPORTS: exportLines(unit, config, reference), REGISTRY: registry });

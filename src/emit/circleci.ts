@@ -1,9 +1,18 @@
 // A pipeline as CircleCI's config 2.1: the scripts once, as commands with parameters; each job once, with the parameters that its
 // workflows give it.
 import type { Config } from '../config/config.ts';
-import { formatPlatform, type Platform } from '../image/platform.ts';
-import type { Job, Pipeline, PipelineWorkflow, ScriptStep, Step } from './pipeline.ts';
-import { variableName } from './steps.ts';
+import {
+  defaultsOf,
+  escaped,
+  isShared,
+  jobOf,
+  known,
+  parameterName,
+  type Shared,
+  type SharedStep,
+  type Use,
+} from './circleci-job.ts';
+import type { Job, Pipeline, PipelineWorkflow } from './pipeline.ts';
 import { Alias, Anchored, type Mapping, writeSection, type Yaml } from './write-yaml.ts';
 
 export interface CircleciOptions {
@@ -13,8 +22,6 @@ export interface CircleciOptions {
   /** Names of jobs in `settings.jobs` by workflow. */
   extraJobs: Record<string, string[]>;
 }
-
-const defaultImage = 'docker:27-git';
 
 export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): string {
   const { settings, header } = options;
@@ -46,7 +53,8 @@ export function emitCircleci(pipeline: Pipeline, options: CircleciOptions): stri
 }
 
 function* jobsOf(definitions: Map<string, Use[]>, options: CircleciOptions): Generator<[string, Yaml]> {
-  for (const [name, uses] of definitions) yield [name, jobOf(uses, options.settings)];
+  const shared: Shared = { heads: new Map(), steps: new Map() };
+  for (const [name, uses] of definitions) yield [name, jobOf(uses, options.settings, shared)];
   yield* extraJobs(options);
 }
 
@@ -58,13 +66,6 @@ function repeated(name: string, value: Yaml): () => Yaml {
     written = true;
     return new Anchored(name, value);
   };
-}
-
-/** A script step whose body other jobs may share. */
-type SharedStep = ScriptStep & { parts: NonNullable<ScriptStep['parts']> };
-
-function isShared(step: Step): step is SharedStep {
-  return step.kind === 'script' && step.parts !== undefined;
 }
 
 /** The first step of each body; its settings name the command's parameters. */
@@ -95,36 +96,22 @@ function command({ parts: { body, settings } }: SharedStep): Yaml {
   };
 }
 
-function parameterName(variable: string): string {
-  return variable.toLowerCase();
-}
-
-/** `<<` would begin a parameter. */
-function escaped(script: string): string {
-  return script.replaceAll('<<', '\\<<');
-}
-
-interface Use {
-  job: Job;
-  workflow: string;
-}
-
 /** One definition a name; a job that is another in another workflow gets that workflow's name as well. */
 function nameJobs(pipeline: Pipeline): {
   definitions: Map<string, Use[]>;
   nameOf: (workflow: string, job: string) => string;
 } {
   const definitions = new Map<string, Use[]>();
-  const names = new Map<string, string>();
+  const renamed = new Map<string, string>();
   for (const { name: workflow, jobs } of pipeline.workflows) {
     for (const job of jobs) {
       const known = definitions.get(job.name);
       const name = known && !sameJob(known[0]?.job, job) ? `${job.name}-${workflow}` : job.name;
       definitions.set(name, [...(definitions.get(name) ?? []), { job, workflow }]);
-      names.set(`${workflow} ${job.name}`, name);
+      if (name !== job.name) renamed.set(`${workflow} ${job.name}`, name);
     }
   }
-  return { definitions, nameOf: (workflow, job) => names.get(`${workflow} ${job}`) ?? job };
+  return { definitions, nameOf: (workflow, job) => (renamed.size > 0 && renamed.get(`${workflow} ${job}`)) || job };
 }
 
 function sameJob(a: Job | undefined, b: Job): boolean {
@@ -135,91 +122,6 @@ function sameJob(a: Job | undefined, b: Job): boolean {
 function shape({ steps, platform, large, params, secrets }: Job): string {
   const written = steps.map((step) => (isShared(step) ? [step.name, step.parts.uses, step.parts.settings] : step));
   return JSON.stringify([written, platform, large, Object.keys(params), secrets]);
-}
-
-function jobOf(uses: Use[], settings: CircleciOptions['settings']): Yaml {
-  const [first] = uses;
-  if (!first) return {};
-  const { job } = first;
-  const parameters = Object.keys(job.params);
-  const defaults = defaultsOf(uses);
-  return {
-    docker: [
-      { image: job.kind === 'deploy' ? (settings.deployImage ?? 'alpine:3') : (settings.image ?? defaultImage) },
-    ],
-    ...resourceClass(job, settings),
-    ...(parameters.length > 0
-      ? {
-          parameters: Object.fromEntries(
-            parameters.map((name) => {
-              const preset = defaults.get(name);
-              return [name, preset === undefined ? { type: 'string' } : { type: 'string', default: preset }];
-            }),
-          ),
-        }
-      : {}),
-    environment: {
-      // The others are filled in where a step names them.
-      ...Object.fromEntries(parameters.filter(isTag).map((name) => [variableName(name), `<< parameters.${name} >>`])),
-      RUN_ID: '<< pipeline.number >>',
-    },
-    steps: [...(job.kind === 'deploy' ? [] : ['setup_remote_docker']), ...job.steps.map((step) => stepOf(step))],
-  };
-}
-
-function isTag(parameter: string): boolean {
-  return parameter === 'build_tag' || parameter === 'final_tag';
-}
-
-/** A parameter's value in the first workflow that has the job is its default, if it is plain; those of tags are always given. */
-function defaultsOf(uses: Use[]): Map<string, string> {
-  const params = Object.entries(uses[0]?.job.params ?? {}).filter(([name]) => !isTag(name));
-  // Pipeline values are filled in where a workflow gives them, and not in a default.
-  return new Map(params.filter(([, value]) => known(value) === value));
-}
-
-/** What only CircleCI knows, by its pipeline values. */
-function known(value: string): string {
-  if (!value.includes('${')) return value;
-  return value
-    .replaceAll('${gitTag}', '<< pipeline.git.tag >>')
-    .replaceAll('${branch}', '<< pipeline.git.branch >>')
-    .replaceAll('${commit}', '<< pipeline.git.revision >>');
-}
-
-function resourceClass(job: Job, { resourceClass: classes = {} }: CircleciOptions['settings']): Mapping {
-  const platform: Platform = job.platform ?? { os: 'linux', architecture: 'amd64' };
-  const preset = platform.architecture === 'arm64' ? 'arm.medium' : undefined;
-  const own = job.large
-    ? (classes.emulated ?? 'large')
-    : (classes[formatPlatform(platform)] ?? preset ?? classes.default);
-  return own === undefined ? {} : { resource_class: own };
-}
-
-function stepOf(step: Step): Yaml {
-  switch (step.kind) {
-    case 'checkout':
-      return 'checkout';
-    case 'persist':
-      return { persist_to_workspace: { root: '.', paths: [step.folder] } };
-    case 'attach':
-      return { attach_workspace: { at: '.' } };
-    case 'script': {
-      if (!isShared(step)) return { run: { name: step.name, command: `${escaped(step.script)}\n` } };
-      const settings: Mapping = { title: step.name };
-      for (const [name, value] of Object.entries(step.parts.settings))
-        if (value !== '') settings[parameterName(name)] = parametersIn(value);
-      return { [step.parts.uses]: settings };
-    }
-  }
-}
-
-/** A setting's `${org}` as `<< parameters.org >>`. */
-function parametersIn(template: string): string {
-  if (!template.includes('$')) return template;
-  return template.replace(/\$\$|\$\{([^{}]*)\}/g, (whole, name: string | undefined) =>
-    name === undefined ? (whole === '$$' ? '$' : whole) : `<< parameters.${name} >>`,
-  );
 }
 
 function workflowOf(
@@ -238,13 +140,15 @@ function workflowOf(
   const entries = jobs.map((job) => {
     const defined = nameOf(name, job.name);
     const defaults = defaultsOf(definitions.get(defined) ?? []);
-    const params = Object.entries(job.params).filter(([parameter, value]) => defaults.get(parameter) !== known(value));
-    const entry = {
+    const entry: Mapping = {
       ...(defined === job.name ? {} : { name: job.name }),
       ...(job.needs.length > 0 ? { requires: job.needs } : {}),
       ...common(),
-      ...Object.fromEntries(params.map(([parameter, value]) => [parameter, known(value)])),
     };
+    for (const [parameter, value] of Object.entries(job.params)) {
+      const given = known(value);
+      if (defaults.get(parameter) !== given) entry[parameter] = given;
+    }
     return Object.keys(entry).length > 0 ? { [defined]: entry } : defined;
   });
   const extra = (extraJobs[name] ?? []).map((job) => (filters || contexts ? { [job]: common() } : job));

@@ -1,7 +1,7 @@
 // Writes plain data as YAML for people: short things in one line, scripts as blocks, a comment above what has one. The yaml package does the
 // same through nodes, which takes seconds for the thousands of jobs of a large family; what is written here is read back by it in the tests.
 
-export type Yaml = string | number | boolean | Yaml[] | Mapping | Anchored | Alias;
+export type Yaml = string | number | boolean | Yaml[] | Mapping | Anchored | Alias | Common;
 
 /** Keys in their order; undefined ones are left out. */
 export interface Mapping {
@@ -23,6 +23,17 @@ export class Alias {
   readonly name: string;
   constructor(name: string) {
     this.name = name;
+  }
+}
+
+/** A value of thousands of jobs: it is written as itself, and put together once. */
+export class Common {
+  readonly value: Yaml;
+  /** By what stands before it in its line. */
+  readonly written = new Map<string, string>();
+  width: number | undefined;
+  constructor(value: Yaml) {
+    this.value = value;
   }
 }
 
@@ -55,6 +66,11 @@ function pair(head: string, value: Yaml, indent: string, flow: boolean, lines: s
     pair(`${head} &${value.name}`, value.value, indent, true, lines);
     return;
   }
+  if (value instanceof Common) {
+    const inner = value.value;
+    lines.push(writtenOnce(value, head, (own) => pair(head, inner, indent, flow || isShortCollection(inner), own)));
+    return;
+  }
   if (typeof value === 'string' && value.includes('\n')) {
     lines.push(`${head}${block(value, indent)}`);
     return;
@@ -70,19 +86,33 @@ function pair(head: string, value: Yaml, indent: string, flow: boolean, lines: s
   lines.push(`${head} ${inLine(value)}`);
 }
 
+/** As one text, in which the lines may be several. */
+function writtenOnce({ written }: Common, head: string, write: (lines: string[]) => void): string {
+  const known = written.get(head);
+  if (known !== undefined) return known;
+  const lines: string[] = [];
+  write(lines);
+  const text = lines.join('\n');
+  written.set(head, text);
+  return text;
+}
+
 function pairs(value: Mapping, indent: string, lines: string[], first = indent): void {
   let head = first;
   for (const key of Object.keys(value)) {
     const inner = value[key];
     if (inner === undefined) continue;
-    pair(`${head}${scalar(key)}:`, inner, indent, isCollection(inner) && isShort(inner), lines);
+    pair(`${head}${scalar(key)}:`, inner, indent, isShortCollection(inner), lines);
     head = indent;
   }
 }
 
 function items(list: Yaml[], indent: string, lines: string[]): void {
   for (const item of list) {
-    if (!isMapping(item) || isShort(item)) pair(`${indent}-`, item, indent, true, lines);
+    if (item instanceof Common) {
+      const { value } = item;
+      lines.push(writtenOnce(item, `${indent}-`, (own) => items([value], indent, own)));
+    } else if (!isMapping(item) || isShort(item)) pair(`${indent}-`, item, indent, true, lines);
     // The first pair stands beside the dash.
     else pairs(item, `${indent}  `, lines, `${indent}- `);
   }
@@ -94,8 +124,14 @@ function isCollection(value: Yaml): value is Yaml[] | Mapping {
 
 function isMapping(value: Yaml): value is Mapping {
   return (
-    typeof value === 'object' && !Array.isArray(value) && !(value instanceof Anchored) && !(value instanceof Alias)
+    typeof value === 'object' &&
+    !Array.isArray(value) &&
+    !(value instanceof Anchored || value instanceof Alias || value instanceof Common)
   );
+}
+
+function isShortCollection(value: Yaml): boolean {
+  return isCollection(value) && isShort(value);
 }
 
 function isShort(value: Yaml): boolean {
@@ -107,6 +143,10 @@ function width(value: Yaml): number {
   if (typeof value === 'string') return value.includes('\n') ? Number.POSITIVE_INFINITY : value.length + 2;
   if (value instanceof Anchored) return width(value.value) + value.name.length + 2;
   if (value instanceof Alias) return value.name.length + 1;
+  if (value instanceof Common) {
+    value.width ??= width(value.value);
+    return value.width;
+  }
   if (typeof value !== 'object') return String(value).length;
   let sum = 4;
   if (Array.isArray(value)) {
@@ -124,6 +164,7 @@ function width(value: Yaml): number {
 function inLine(value: Yaml): string {
   if (value instanceof Anchored) return `&${value.name} ${inLine(value.value)}`;
   if (value instanceof Alias) return `*${value.name}`;
+  if (value instanceof Common) return inLine(value.value);
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.map(inLine).join(', ')}]`;
   if (isMapping(value)) {
     let inner = '';
