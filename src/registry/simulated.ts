@@ -64,7 +64,7 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
       const code = isIndexType(mediaType) ? 'MANIFEST_UNKNOWN' : 'MANIFEST_BLOB_UNKNOWN';
       return refuse(400, code, `${missing.digest} is not there`, where);
     }
-    known.manifests.set(digest, { bytes, mediaType });
+    known.manifests.set(digest, { bytes: kept(bytes), mediaType });
     if (reference.tag !== undefined) known.tags.set(reference.tag, digest);
     return ok({ ...descriptor, confirmed: true });
   }
@@ -145,7 +145,7 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
         const chunks: Uint8Array[] = [];
         for await (const chunk of open(0)) if (chunk instanceof Uint8Array) chunks.push(chunk);
         return request('upload', { ...repository, digest }, signal, () => {
-          repositoryOf(repository.repository).blobs.set(digest, Buffer.concat(chunks));
+          repositoryOf(repository.repository).blobs.set(digest, kept(Buffer.concat(chunks)));
           return ok(undefined);
         });
       },
@@ -177,6 +177,11 @@ export function createSimulatedRegistry({ keepsTags = false }: { keepsTags?: boo
   }
 
   return { client, tags: (repository) => repositoryOf(repository).tags };
+}
+
+/** A copy, as small ones are views of larger buffers, which would be kept whole. */
+function kept(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function refuse(status: number, code: string, message: string, where: string): Result<never> {
