@@ -3,6 +3,7 @@
 // connection, for a third of the time; whatever doesn't answer simply there, and all others, by undici's dispatch.
 import type { Dispatcher } from 'undici';
 import { isLoopback } from '../image/reference.ts';
+import { onAbort } from '../signals.ts';
 import { DeadlineError, type Received } from './body.ts';
 import { type Connection, openConnection } from './wire.ts';
 
@@ -33,10 +34,9 @@ export function createPlainHead(env: NodeJS.ProcessEnv = process.env): PlainHead
       isLate = true;
       connection.close();
     }, late);
-    const cancel = (): void => connection.close();
-    signal.addEventListener('abort', cancel);
+    const letGo = onAbort(signal, () => connection.close());
     try {
-      if (signal.aborted) cancel();
+      if (signal.aborted) connection.close();
       const answer = await connection.exchange({ method: 'HEAD', path: url.pathname + url.search, headers });
       if (answer.headers.get('connection')?.toLowerCase() === 'close') connection.close();
       else connections.push(connection);
@@ -48,7 +48,7 @@ export function createPlainHead(env: NodeJS.ProcessEnv = process.env): PlainHead
       return undefined;
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', cancel);
+      letGo();
     }
   };
 }
@@ -72,7 +72,7 @@ export function sendHead(
     let head: Omit<Received, 'body'> = { statusCode: 0, headers: {} };
     const letGo = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', cancel);
+      stay();
     };
     const end = (reason: Error): void => {
       ended = reason;
@@ -82,8 +82,8 @@ export function sendHead(
     };
     const cancel = (): void => end(new Error('cancelled', { cause: signal.reason }));
     const timer = setTimeout(() => end(new DeadlineError(late)), late);
+    const stay = onAbort(signal, cancel);
     if (signal.aborted) return cancel();
-    signal.addEventListener('abort', cancel);
     dispatcher.dispatch(
       { ...options, method: 'HEAD' },
       {

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../clock.ts';
 import { fail, ok, type Result } from '../failure.ts';
+import { onAbort } from '../signals.ts';
 import { limited, type Subject } from './refusal.ts';
 import { backoff, parseRetryAfter } from './retry.ts';
 
@@ -192,14 +193,13 @@ function kindOf(path: string): string {
 function inTurn(waiting: (() => void)[], signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const wake = (): void => {
-      signal.removeEventListener('abort', end);
+      letGo();
       resolve();
     };
-    const end = (): void => {
+    const letGo = onAbort(signal, () => {
       waiting.splice(waiting.indexOf(wake), 1);
-      resolve();
-    };
-    signal.addEventListener('abort', end, { once: true });
+      wake();
+    });
     waiting.push(wake);
   });
 }
