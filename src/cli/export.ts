@@ -10,7 +10,7 @@ import { type ArchiveFormat, compressionBy, type ExportOptions, exportImages } f
 import type { Wanted } from '../export/read-images.ts';
 import { fail, ok, type Result } from '../failure.ts';
 import { registryPath } from '../family/family.ts';
-import { type Platform, parsePlatform } from '../image/platform.ts';
+import { type Platform, parsePlatforms } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { reachRegistries } from './copy.ts';
 import { type FamilyOptions, interruptSignal, loadConfig, printFailure } from './load.ts';
@@ -36,12 +36,8 @@ export async function exportCommand(images: string[], options: ExportCommand): P
   const signal = interruptSignal();
   const settings = readSettings(options);
   if (!settings.ok) return printFailure(settings.failure);
-  const platforms: Platform[] = [];
-  for (const text of options.platform) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return printFailure(platform.failure);
-    platforms.push(platform.value);
-  }
+  const platforms = parsePlatforms(options.platform);
+  if (!platforms.ok) return printFailure(platforms.failure);
   const config = await loadConfig(options);
   // Images that are named whole need no config.
   if (!config.ok && (options.out === undefined || config.failure.kind === 'diagnostics')) {
@@ -50,7 +46,13 @@ export async function exportCommand(images: string[], options: ExportCommand): P
   const reach = await reachRegistries(options);
   if (!reach.ok) return printFailure(reach.failure);
   const source = sourceAnywhere(reach.value.client, resolve(options.state, 'registry'));
-  const request: Request = { images, platforms, config: config.ok ? config.value : undefined, options, source };
+  const request: Request = {
+    images,
+    platforms: platforms.value,
+    config: config.ok ? config.value : undefined,
+    options,
+    source,
+  };
   const done =
     options.out === undefined
       ? await exportConfigured(request, settings.value, signal)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { inEmbedded, sourceAnywhere } from '../copy/anywhere.ts';
 import type { ImageSource } from '../copy/store.ts';
 import { ok, type Result } from '../failure.ts';
-import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { formatPlatform, parsePlatforms } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 import { inspectImage, verifyIndex } from '../image/verify.ts';
 import type { RegistryClient } from '../registry/client.ts';
@@ -42,12 +42,9 @@ interface VerifyOptions extends ImageOptions {
 }
 
 export async function verify(image: string, options: VerifyOptions): Promise<number> {
-  const asked: Platform[] = [];
-  for (const text of options.platform) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return printFailure(platform.failure);
-    asked.push(platform.value);
-  }
+  const parsed = parsePlatforms(options.platform);
+  if (!parsed.ok) return printFailure(parsed.failure);
+  const asked = parsed.value;
   return withImage(image, options, async (source, reference, signal) => {
     let platforms = asked;
     if (platforms.length === 0) {

@@ -1,7 +1,7 @@
 // What `splitbuild join` is asked and says, for the quick way and the whole one.
 import { fail, ok, type Result } from '../failure.ts';
 import type { Joined } from '../image/join-images.ts';
-import { formatPlatform, type Platform, parsePlatform } from '../image/platform.ts';
+import { formatPlatform } from '../image/platform.ts';
 import { parseReference, type Reference } from '../image/reference.ts';
 
 export interface JoinRequest {
@@ -9,16 +9,6 @@ export interface JoinRequest {
   name: string;
   target: Reference;
   sources: Reference[];
-}
-
-export function readPlatforms(texts: string[]): Result<Platform[]> {
-  const platforms: Platform[] = [];
-  for (const text of texts) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return platform;
-    platforms.push(platform.value);
-  }
-  return ok(platforms);
 }
 
 /** `words`: TAG SRC…; where a reference has no tag, `latest` is meant. */

@@ -3,11 +3,12 @@
 import { existsSync } from 'node:fs';
 import { exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { joinImages } from '../image/join-images.ts';
+import { parsePlatforms } from '../image/platform.ts';
 import type { Reference } from '../image/reference.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { createClient } from './client.ts';
 import { interruptSignal } from './interrupt.ts';
-import { formatJoined, type JoinRequest, readPlatforms, readRequest, usage } from './join-request.ts';
+import { formatJoined, type JoinRequest, readRequest, usage } from './join-request.ts';
 
 export interface JoinOptions {
   config: string;
@@ -23,7 +24,7 @@ const atATime = 32;
 /** `images`: TAG SRC…, or none with --from. */
 export async function join(images: string[], options: JoinOptions): Promise<number> {
   const signal = interruptSignal();
-  const platforms = readPlatforms(options.platform);
+  const platforms = parsePlatforms(options.platform);
   if (!platforms.ok) return failed(platforms.failure);
   const wanted = platforms.value;
   const requests = await readRequests(images, options.from);

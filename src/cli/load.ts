@@ -7,7 +7,7 @@ import { readText } from '../config/read-text.ts';
 import { secretNames } from '../config/secret-names.ts';
 import { type Diagnostic, exitCode, type Failure, fail, ok, type Result } from '../failure.ts';
 import { type Family, readFamily } from '../family/family.ts';
-import { type Platform, parsePlatform } from '../image/platform.ts';
+import { parsePlatforms } from '../image/platform.ts';
 import { makePlan } from '../plan/make-plan.ts';
 import type { Plan } from '../plan/plan.ts';
 import { formatDiagnostic, formatFailure } from '../report/diagnostic.ts';
@@ -92,19 +92,15 @@ export function parseSet(pairs: string[]): Result<Record<string, string>> {
 }
 
 export async function load(images: string[], options: FamilyOptions, signal: AbortSignal): Promise<Result<Loaded>> {
-  const platforms: Platform[] = [];
-  for (const text of options.platform) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return platform;
-    platforms.push(platform.value);
-  }
+  const platforms = parsePlatforms(options.platform);
+  if (!platforms.ok) return platforms;
   const config = await loadConfig(options);
   if (!config.ok) return config;
   const family = await readFamily(config.value, resolve(options.state), signal);
   if (!family.ok) return family;
   const mirrored = config.value.images.flatMap((image) => (image.mirror === undefined ? [] : [image.name]));
   printDiagnostics([...family.value.warnings, ...leftAlone(config.value, mirrored)]);
-  const plan = makePlan(config.value, family.value, { images, platforms });
+  const plan = makePlan(config.value, family.value, { images, platforms: platforms.value });
   if (!plan.ok) return plan;
   const exposed = secretsInArgs(plan.value, process.env);
   return exposed ? fail(exposed) : ok({ config: config.value, family: family.value, plan: plan.value });

@@ -6,9 +6,10 @@ import { parseArgs } from 'node:util';
 import { speaksPlainHttp } from '../config/registries.ts';
 import { fail } from '../failure.ts';
 import { isBeside, joinImages } from '../image/join-images.ts';
+import { parsePlatforms } from '../image/platform.ts';
 import { isLoopback } from '../image/reference.ts';
 import { createPlainRegistry } from '../registry/plain.ts';
-import { formatJoined, readPlatforms, readRequest } from './join-request.ts';
+import { formatJoined, readRequest } from './join-request.ts';
 import { say } from './say.ts';
 
 /** True where it is done, and said; `args` are those after `join`. */
@@ -17,7 +18,7 @@ export async function quickJoin(args: string[], env: NodeJS.ProcessEnv = process
   if (!asked || existsSync(asked.values.config)) return false;
   const { values, positionals } = asked;
   const request = readRequest(positionals);
-  const wanted = readPlatforms(values.platform);
+  const wanted = parsePlatforms(values.platform);
   if (!request.ok || !wanted.ok) return false;
   const { target, sources } = request.value;
   const { registry } = target;

@@ -1,7 +1,7 @@
 // What `splitbuild simulate` is asked, checked: texts of the command line become builders, numbers and choices.
 import { fail, ok, type Result } from '../failure.ts';
 import type { AssumedBuilder } from '../fleet/assume.ts';
-import { type Platform, parsePlatform } from '../image/platform.ts';
+import { type Platform, parsePlatforms } from '../image/platform.ts';
 import type { Chain, Mode } from '../plan/scenarios.ts';
 import type { FamilyOptions } from './load.ts';
 
@@ -46,17 +46,13 @@ export function readQuestion(options: SimulateOptions): Result<Question> {
   if (!modes.ok) return modes;
   const chains = readChoices('--chain', options.chain, ['arch', 'manifest'] as const);
   if (!chains.ok) return chains;
-  const platforms: Platform[] = [];
-  for (const text of options.platform) {
-    const platform = parsePlatform(text);
-    if (!platform.ok) return platform;
-    platforms.push(platform.value);
-  }
+  const platforms = parsePlatforms(options.platform);
+  if (!platforms.ok) return platforms;
   const synthetic = readSynthetic(options);
   if (!synthetic.ok) return synthetic;
   return ok({
     ...(builders.length > 0 ? { builders } : {}),
-    ...{ slots: slots.value, modes: modes.value, chains: chains.value, platforms },
+    ...{ slots: slots.value, modes: modes.value, chains: chains.value, platforms: platforms.value },
     ...(synthetic.value ? { synthetic: synthetic.value } : {}),
   });
 }
@@ -67,17 +63,13 @@ function readBuilder(text: string): Result<AssumedBuilder> {
   const match = /^([A-Za-z0-9][\w.-]*)=([^,]+)(?:,(\d+))?(?:,(\d+(?:\.\d+)?))?$/.exec(text);
   if (!match) return usage(`--builder ${text} is not name=platform[,slots[,speed]]`, help);
   const [, name = '', platforms = '', slots = '4', speed] = match;
-  const native: Platform[] = [];
-  for (const one of platforms.split('+')) {
-    const platform = parsePlatform(one);
-    if (!platform.ok) return platform;
-    native.push(platform.value);
-  }
+  const native = parsePlatforms(platforms.split('+'));
+  if (!native.ok) return native;
   if (Number(slots) < 1 || (speed !== undefined && Number(speed) <= 0)) {
     return usage(`--builder ${text} would never do anything`, help);
   }
   return ok({
-    ...{ name, native, emulated: [], slots: Number(slots), assumedPlatforms: false },
+    ...{ name, native: native.value, emulated: [], slots: Number(slots), assumedPlatforms: false },
     assumedSlots: match[3] === undefined,
     ...(speed === undefined ? {} : { speed: Number(speed) }),
   });

@@ -53,6 +53,17 @@ export function parsePlatform(text: string): Result<Platform> {
   );
 }
 
+/** Each of several, as options give them. */
+export function parsePlatforms(texts: readonly string[]): Result<Platform[]> {
+  const platforms: Platform[] = [];
+  for (const text of texts) {
+    const platform = parsePlatform(text);
+    if (!platform.ok) return platform;
+    platforms.push(platform.value);
+  }
+  return ok(platforms);
+}
+
 /** A family of thousands of images asks for each of its few platforms many times. */
 const formatted = new WeakMap<Platform, string>();
 
