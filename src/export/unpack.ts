@@ -9,7 +9,7 @@ import type { ImageSource } from '../copy/store.ts';
 import { createTurns } from '../copy/turns.ts';
 import { type Failure, fail, ok, type Result } from '../failure.ts';
 import { layerLimits } from '../image/layers/read-layer.ts';
-import { decompressZstd, hasZstd } from '../image/layers/zstd.ts';
+import { decompressZstd, lackOfZstd } from '../image/layers/zstd.ts';
 import type { Descriptor, Digest } from '../image/oci.ts';
 import { formatReference, type Reference } from '../image/reference.ts';
 import { streamFailure } from '../image/store.ts';
@@ -63,10 +63,8 @@ async function unpackLayer(
 ): Promise<Result<number>> {
   const where = `${formatReference(reference)} layer ${descriptor.digest}`;
   const compression = compressionOf(descriptor.mediaType);
-  if (compression === 'zstd' && !hasZstd()) {
-    const message = `this Node (${process.version}) can't read layers of zstd`;
-    return fail({ kind: 'system', message, where, help: 'run splitbuild with Node 22.15 or newer' });
-  }
+  const lack = compression === 'zstd' ? lackOfZstd(where) : undefined;
+  if (lack) return fail(lack);
   const blob = await store.getBlob(reference, descriptor, signal);
   if (!blob.ok) return blob;
   let broken: unknown;

@@ -7,7 +7,7 @@ import { type Failure, fail, ok, type Result, unreachable } from '../../failure.
 import type { Descriptor } from '../oci.ts';
 import { type LayerStore, type Repository, streamFailure } from '../store.ts';
 import { type TarLimits, TarReader, tarLimits, type Visit } from './tar.ts';
-import { decompressZstd, hasZstd } from './zstd.ts';
+import { decompressZstd, lackOfZstd } from './zstd.ts';
 
 export interface LayerLimits extends TarLimits {
   /** Decompressed bytes of the layer. */
@@ -70,14 +70,8 @@ export async function readLayer(
   const compression = compressionOf(mediaType);
   if (skipped !== undefined || compression === undefined) return ok({ entries: 0, bytes: 0, skipped: skipped ?? '' });
   const where = `${repository.registry}/${repository.repository} layer ${digest}`;
-  if (compression === 'zstd' && !hasZstd()) {
-    return fail({
-      kind: 'system',
-      message: `this Node (${process.version}) can't read layers of zstd`,
-      where,
-      help: 'run splitbuild with Node 22.15 or newer, or build with gzip layers',
-    });
-  }
+  const lack = compression === 'zstd' ? lackOfZstd(where) : undefined;
+  if (lack) return fail(lack);
   const blob = await store.getBlob(repository, { digest, size }, signal);
   if (!blob.ok) return blob;
   let broken: unknown;

@@ -3,10 +3,17 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
+import type { Failure } from '../../failure.ts';
 
-/** Whether this Node has zstd: since 22.15 and 23.8. */
-export function hasZstd(): boolean {
-  return typeof zlib.createZstdDecompress === 'function';
+/** Node has zstd since 22.15 and 23.8; the failure where this one hasn't. */
+export function lackOfZstd(where: string): Failure | undefined {
+  if (typeof zlib.createZstdDecompress === 'function') return undefined;
+  return {
+    kind: 'system',
+    message: `this Node (${process.version}) can't read layers of zstd`,
+    where,
+    help: 'run splitbuild with Node 22.15 or newer, or build with gzip layers',
+  };
 }
 
 /** What ends the stream of a blob that is no zstd; its code is one of zlib's, as its own errors have. */
