@@ -1,6 +1,6 @@
 // The connections to each host: directly or by the proxy of the environment, and with the certificates that are kept for it.
 import tls from 'node:tls';
-import type { Dispatcher } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { ok, type Result } from '../failure.ts';
 import { isLoopback } from '../image/reference.ts';
 import type { CertificateStore, Certificates } from './certs.ts';
@@ -38,10 +38,6 @@ export function createAgents(
     const key = `${direct} ${own.length > 0 || client ? `${name} ${registry}` : ''}`;
     const known = agents.get(key);
     if (known) return ok(known);
-    // A run in which nothing has changed needs none of it.
-    const { Agent, EnvHttpProxyAgent } = await import('undici');
-    const meanwhile = agents.get(key);
-    if (meanwhile) return ok(meanwhile);
     const trust = { ...(own.length > 0 ? { ca: [...publicAuthorities(), ...own] } : {}), ...client };
     // More than requests go at a time (rate.ts): a blob that is being read, or copied, must not keep others from a connection.
     const shared = { connections: 64, keepAliveTimeout: 10_000, bodyTimeout: options.bodyTimeout };

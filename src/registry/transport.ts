@@ -8,7 +8,7 @@ import { type Authenticator, createAuthenticator } from './auth.ts';
 import { discard, marked, type Received, readBeginning, readWhole, sourceFailure } from './body.ts';
 import type { CertificateStore } from './certs.ts';
 import type { CredentialStore } from './credentials.ts';
-import { createPlainHead, sendHead } from './head.ts';
+import { sendHead } from './head.ts';
 import { createGates } from './rate.ts';
 import { nextHop, originOf } from './redirect.ts';
 import { isPassing, refused, StreamFailure, type Subject, unreached } from './refusal.ts';
@@ -89,7 +89,6 @@ export function headerOf(answer: Pick<Answer, 'headers'>, name: string): string 
 export function createTransport(options: TransportOptions): Transport {
   const patience: Patience = { ...usual, ...options.patience };
   const agentFor = createAgents({ ...options, bodyTimeout: patience.silence });
-  const plainHead = createPlainHead();
   const gates = createGates(options.clock, patience.limit);
   const homes = new Map<string, URL>();
   const homeOf = (registry: string): URL => {
@@ -170,14 +169,16 @@ export function createTransport(options: TransportOptions): Transport {
       reset: false,
       headersTimeout,
     };
-    const byUndici = async (): Promise<Received> => {
-      const dispatcher = take(await agentFor(url, name, exchange.registry));
-      if (isHead) return sendHead(dispatcher, request, latest, signal);
-      const sent = { ...request, method: exchange.method, ...(body === undefined ? {} : { body }) };
-      return sendRequest(dispatcher, sent, streams ? undefined : latest, signal);
-    };
     try {
-      const data = (isHead ? await plainHead(url, headers, headersTimeout, signal) : undefined) ?? (await byUndici());
+      const dispatcher = take(await agentFor(url, name, exchange.registry));
+      const data = isHead
+        ? await sendHead(dispatcher, request, latest, signal)
+        : await sendRequest(
+            dispatcher,
+            { ...request, method: exchange.method, ...(body === undefined ? {} : { body }) },
+            streams ? undefined : latest,
+            signal,
+          );
       turn.leave({ status: data.statusCode, headers: data.headers });
       return data;
     } catch (error) {
