@@ -1,7 +1,6 @@
 // Bundles the command line into dist/, or the folder that is given: cli.js, which is small and answers `--version` alone, main.js with the
 // declarations of the commands, and the chunks of the commands, which are loaded when they are called.
-import { createHash } from 'node:crypto';
-import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -151,63 +150,27 @@ const builtins = {
   },
 };
 /** Those that cost most, and are used as `module.member` by whoever may not need them after all. */
-const late = ['http', 'https', 'http2', 'tls', 'crypto', 'zlib', 'child_process', 'dns', 'worker_threads', 'v8'];
+const late = ['http', 'https', 'http2', 'tls', 'crypto', 'zlib', 'child_process', 'dns', 'worker_threads'];
 
-/** Commands that are run again and again, as scripts of their own with the declarations of the commands: bundled.ts says why. */
-const scripts = { run: ['build', 'plan'], join: ['join'] };
-const only = (commands) => ({
-  name: 'only',
-  setup: ({ onResolve }) =>
-    onResolve({ filter: /^\.\/[a-z-]+\.ts$/ }, ({ path, kind, importer }) =>
-      kind === 'dynamic-import' && /[\\/](main|declare-ci)\.ts$/.test(importer) && !commands.includes(path.slice(2, -3))
-        ? { path: './main.mjs', external: true }
-        : undefined,
-    ),
-});
-
-const everywhere = [zod, widths, undici, builtins];
 await rm(out, { recursive: true, force: true });
 await build({
   ...shared,
   entryPoints: { main: 'src/cli/main.ts' },
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
-  outExtension: { '.js': '.mjs' },
-  plugins: everywhere,
+  plugins: [zod, widths, undici, builtins],
 });
-for (const [name, commands] of Object.entries(scripts)) {
-  const { outputFiles } = await build({
-    ...shared,
-    format: 'iife',
-    entryPoints: { [name]: 'src/cli/main.ts' },
-    plugins: [only(commands), ...everywhere],
-    write: false,
-  });
-  for (const { path, text } of outputFiles) {
-    const isScript = path.endsWith('.js');
-    await writeFile(path, isScript ? `// ${createHash('sha256').update(text).digest('hex')}\n${text}` : text);
-  }
-}
 await build({
   ...shared,
-  format: 'cjs',
   entryPoints: { cli: 'src/cli/start.ts' },
   banner: { js: '#!/usr/bin/env node' },
+  // In a build of its own, so that what both need is in both: a file that needn't be opened.
   plugins: [
-    {
-      name: 'start',
-      setup: ({ onResolve, onLoad }) => {
-        onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: join(root, 'src/cli/bundled.ts') }));
-        onResolve({ filter: /^\.\/main\.mjs$/ }, ({ path }) => ({ path, external: true }));
-        onLoad({ filter: /[\\/]start\.ts$/ }, async ({ path }) => ({
-          loader: 'ts',
-          contents: (await readFile(path, 'utf8')).replace(/^await start\(\);$/m, 'start();'),
-        }));
-      },
-    },
     builtins,
+    {
+      name: 'main',
+      setup: ({ onResolve }) => onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: './main.js', external: true })),
+    },
   ],
 });
-// A script takes Node less time to begin with than a module.
-await writeFile(`${out}/package.json`, '{ "type": "commonjs" }\n');
 await chmod(`${out}/cli.js`, 0o755);

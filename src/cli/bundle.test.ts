@@ -2,7 +2,7 @@
 // which a part or all is loaded when it is first used.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -103,32 +103,4 @@ test('it asks through a proxy', async () => {
   expect(seen).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse(seen.out)).toMatchObject({ digest: sha256(index.bytes) });
   expect(new Set(asked)).toEqual(new Set(['registry.example:80']));
-});
-
-test('what was compiled is kept for the next start, and nothing that is no such thing is taken for it', async () => {
-  const cache = join(folder, 'cache');
-  const config = join(folder, 'splitbuild.yaml');
-  await writeFile(
-    config,
-    'version: 1\nfamily: f\nplatforms: [linux/amd64]\nimages: { a: { repository: f/a, source: . } }\n',
-  );
-  await writeFile(join(folder, 'Dockerfile'), 'FROM scratch\n');
-  const plan = () => splitbuildIn({ NODE_COMPILE_CACHE: cache }, 'plan', '--config', config);
-  const kept = async () => {
-    const names = await readdir(cache, { recursive: true });
-    return names.filter((name) => name.endsWith('-plan')).map((name) => join(cache, name));
-  };
-  await splitbuildIn({ NODE_COMPILE_CACHE: cache }, 'plan', '--help');
-  await splitbuildIn({ NODE_COMPILE_CACHE: cache }, 'plan', '--config', 'none');
-  expect(await kept()).toEqual([]);
-  const first = await plan();
-  expect(first.code).toBe(0);
-  const [file = '', ...others] = await kept();
-  expect(others).toEqual([]);
-  const { mtimeMs, size } = await stat(file);
-  expect(await plan()).toEqual(first);
-  expect((await stat(file)).mtimeMs).toBe(mtimeMs);
-  await writeFile(file, 'something else');
-  expect(await plan()).toEqual(first);
-  expect((await stat(file)).size).toBeGreaterThan(size / 2);
 });

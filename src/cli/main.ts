@@ -275,5 +275,4 @@ const declarations: Record<string, () => unknown> = {
 const [, , called = ''] = process.argv;
 const declared = Object.hasOwn(declarations, called) ? [called] : Object.keys(declarations);
 for (const name of declared) declarations[name]?.();
-/** Of the command: no await at the top, which a script that is no module can't have (bundled.ts). */
-export const ended = program.parseAsync();
+await program.parseAsync();
