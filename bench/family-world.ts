@@ -55,19 +55,18 @@ function writeFamily(
     );
   }
   const entries = images.map((image) => `  ${image}: { repository: bench/${image}, source: ./${image} }\n`);
-  const write = (file: string, endpoints: string[], engine: string, slots: number): void => {
+  const write = (file: string, endpoints: string[], engine: string): void => {
     const builders = platforms.map(
       (platform, at) =>
-        `  - { name: b${at}, endpoint: "${endpoints[at]}", engine: ${engine}, platforms: [${platform}], slots: ${slots} }\n`,
+        `  - { name: b${at}, endpoint: "${endpoints[at]}", engine: ${engine}, platforms: [${platform}], slots: 1 }\n`,
     );
     writeFileSync(
       join(folder, file),
       `version: 1\nfamily: bench\nplatforms: [${platforms.join(', ')}]\nregistry: "${registry}"\ntags: [latest]\nvars: { nonce: "0" }\ndefaults: { args: { NONCE: "\${nonce}" } }\nimages:\n${entries.join('')}builders:\n${builders.join('')}`,
     );
   };
-  write('splitbuild.yaml', engines, 'docker', 1);
-  // Bake has no slots: it builds all that can be built, and never more than three images can.
-  if (buildkits.length > 0) write('buildkits.yaml', buildkits, 'buildkit', 3);
+  write('splitbuild.yaml', engines, 'docker');
+  if (buildkits.length > 0) write('buildkits.yaml', buildkits, 'buildkit');
 }
 
 /** `sieves`: how often each build looks for its primes. */

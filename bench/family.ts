@@ -63,9 +63,9 @@ export function measureBake(rounds = 5): Promise<Measurement> {
       name: 'the same family, on two BuildKits',
       ...turns,
       unit: 'ms',
-      target: 'no slower than bake',
-      reached: ({ ours: own, peers: [baked = Number.NaN] }) => own <= baked,
-      note: 'Both have the same two BuildKits 0.18, one core for each platform, which are emptied before each turn. Both build up to three images at a time there. Bake has a child begin when its parent is built, splitbuild when it is pushed and read back; splitbuild also verifies, audits and moves the tags last.',
+      target: 'faster than bake',
+      reached: ({ ours: own, peers: [baked = Number.NaN] }) => own < baked,
+      note: 'Both have the same two BuildKits 0.18, one core for each platform, which are emptied before each turn. Bake builds all that can be built at once there, up to three images; splitbuild one after the other, the longest way to the end first. Bake has a child begin when its parent is built, splitbuild when it is pushed and read back; splitbuild also verifies, audits and moves the tags last.',
     };
   });
 }
