@@ -2,7 +2,7 @@
 // which a part or all is loaded when it is first used.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -76,6 +76,19 @@ test('it copies from a registry to a folder and back', async () => {
   expect(copied).toMatchObject({ code: 0, err: '' });
   const back = await splitbuild('copy', 'oci:layout:v1', `${registry.address}/team/other:v2`, '--json', ...plain);
   expect(JSON.parse(back.out)).toMatchObject([{ digest: sha256(index.bytes), moved: true }]);
+});
+
+test('it asks git for the branch, by a process', async () => {
+  const family = join(folder, 'family');
+  await execa('git', ['init', '--quiet', '--initial-branch', 'v7', family]);
+  await writeFile(join(family, 'Dockerfile'), 'FROM scratch\n');
+  await writeFile(
+    join(family, 'splitbuild.yaml'),
+    "version: 1\nfamily: f\nplatforms: [linux/amd64]\ntags: ['${branch}']\nimages: { a: { repository: f/a, source: . } }\n",
+  );
+  const planned = await splitbuild('plan', '--config', join(family, 'splitbuild.yaml'));
+  expect(planned).toMatchObject({ code: 0, err: '' });
+  expect(planned.out).toContain('publish a  → v7\n');
 });
 
 test('it exports, and compresses', async () => {

@@ -43,7 +43,7 @@ export function openRecord(folder: string, id: string): DeletionRecord {
       try {
         if (opened === undefined) mkdirSync(folder, { recursive: true });
         opened ??= openSync(file, 'a', 0o600);
-        // As the journal does: whole, or not at all.
+        // As the journal does: what a full disk took only a part of is not written.
         writeFileSync(opened, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
         fsyncSync(opened);
         return ok(undefined);
