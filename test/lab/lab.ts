@@ -120,6 +120,9 @@ export interface Lab {
   close(): Promise<void>;
 }
 
+/** How often a service is started that ends at once. */
+const starts = 3;
+
 /** `subnet` is the third number of 10.77.x.0/24: each test file has its own, so that what one left can't harm another. */
 export function createLab(subnet: number): Lab {
   const folder = mkdtempSync('/var/tmp/splitbuild-lab-');
@@ -156,14 +159,17 @@ export function createLab(subnet: number): Lab {
     };
     const self: Service = {
       async start() {
-        const log = openSync(logFile, 'a');
         const [program = '', ...args] = namespace ? ['nsenter', `--net=/run/netns/${namespace}`, ...command] : command;
-        child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
-        closeSync(log);
-        for (let tries = 0; tries < 300; tries += 1) {
-          if (child.exitCode !== null) break;
-          if (await ready()) return;
-          await sleep(100);
+        // As systemd does: a dockerd that follows closely on one that was killed may find that one's containerd dying, and give up.
+        for (let attempt = 0; attempt < starts; attempt += 1) {
+          const log = openSync(logFile, 'a');
+          child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+          closeSync(log);
+          for (let tries = 0; tries < 300 && child.exitCode === null; tries += 1) {
+            if (await ready()) return;
+            await sleep(100);
+          }
+          if (child.exitCode === null) break;
         }
         throw new Error(`${name} did not start:\n${self.log().slice(-2000)}`);
       },
