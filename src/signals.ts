@@ -12,8 +12,7 @@ export async function underAny<T>(
   const leave = signals.map((signal) => {
     const abort = (): void => either.abort(signal.reason);
     if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-    return () => signal.removeEventListener('abort', abort);
+    return onAbort(signal, abort);
   });
   try {
     return await work(either.signal);
@@ -22,20 +21,29 @@ export async function underAny<T>(
   }
 }
 
-const called = new WeakMap<AbortSignal, Set<() => void>>();
+const called = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>();
 
 /**
- * Calls once the signal is aborted, unless what is given back was called before. All calls of a signal share one listener: a signal looks
- * through its listeners for each that it gets, which for thousands takes longer than what they wait for.
+ * Calls once the signal is aborted, unless what is given back was called before. All calls of a signal share one listener, which goes with
+ * the last of them: a signal looks through its listeners for each that it gets, which for thousands takes longer than what they wait for.
  */
 export function onAbort(signal: AbortSignal, call: () => void): () => void {
-  const calls = called.get(signal) ?? new Set();
-  if (!called.has(signal)) {
-    called.set(signal, calls);
-    signal.addEventListener('abort', () => {
-      for (const each of calls) each();
-    });
-  }
+  const { calls, listener } = called.get(signal) ?? listenTo(signal);
   calls.add(call);
-  return () => calls.delete(call);
+  return () => {
+    calls.delete(call);
+    if (calls.size > 0 || called.get(signal)?.calls !== calls) return;
+    called.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
+function listenTo(signal: AbortSignal): { calls: Set<() => void>; listener: () => void } {
+  const calls = new Set<() => void>();
+  const listener = (): void => {
+    for (const each of calls) each();
+  };
+  called.set(signal, { calls, listener });
+  signal.addEventListener('abort', listener, { once: true });
+  return { calls, listener };
 }

@@ -2,6 +2,7 @@
 import { connect, type IncomingHttpHeaders } from 'node:http2';
 import { createConnection } from 'node:net';
 import { fail, ok, type Result } from '../failure.ts';
+import { noAnswer } from './outcome.ts';
 
 /** A gRPC message without fields: not compressed, of no bytes. */
 const empty = Buffer.alloc(5);
@@ -19,16 +20,8 @@ export function pingSocket(socketPath: string, endpoint: string, signal: AbortSi
       session.destroy();
       resolve(result);
     };
-    const silent = (reason: string): void =>
-      end(
-        fail({
-          kind: 'engine',
-          transient: true,
-          message: `no BuildKit answers: ${reason}`,
-          where: endpoint,
-          help: 'check that buildkitd runs there and that you may reach it',
-        }),
-      );
+    const help = 'check that buildkitd runs there and that you may reach it';
+    const silent = (reason: string): void => end(fail(noAnswer('BuildKit', reason, endpoint, { help })));
     const cancel = (): void => end(fail({ kind: 'cancelled' }));
     if (signal.aborted) return cancel();
     signal.addEventListener('abort', cancel);

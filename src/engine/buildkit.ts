@@ -11,7 +11,7 @@ import { withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { parse, programsOnPath } from './docker-client.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
-import { buildFailure, buildkitTrust, pushFailure, runFailure } from './outcome.ts';
+import { buildFailure, buildkitTrust, noAnswer, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
 
 export interface BuildkitOptions {
@@ -89,14 +89,14 @@ export function createBuildkitEngine({ address, tls, endpoint, env }: BuildkitOp
     const [worker] = parse(workersSchema, answered.value.stdout) ?? [];
     const [platform] = worker?.platforms ?? [];
     if (!worker || !platform) {
-      return fail({
-        kind: 'engine',
-        transient: true,
-        message: `no BuildKit answers: ${answered.value.lines.at(-1)?.replace(/^error: /, '') || 'it said nothing'}`,
-        where: endpoint,
-        tried: [`buildctl ${[...flags, ...args].join(' ')}`],
-        help: 'start buildkitd there, and check that you may reach it',
-      });
+      const reason = answered.value.lines.at(-1)?.replace(/^error: /, '') || 'it said nothing';
+      const tried = [`buildctl ${[...flags, ...args].join(' ')}`];
+      return fail(
+        noAnswer('BuildKit', reason, endpoint, {
+          help: 'start buildkitd there, and check that you may reach it',
+          tried,
+        }),
+      );
     }
     const isHere = worker.labels?.['org.mobyproject.buildkit.worker.hostname'] === hostname();
     return ok({

@@ -8,7 +8,7 @@ import { commonBuildFlags, withDockerfile } from './build-flags.ts';
 import { tryProgram } from './can-run.ts';
 import { findDockerClient, parse } from './docker-client.ts';
 import type { BuildRequest, Engine, EngineInfo, OnLine, RunRequest } from './engine.ts';
-import { buildFailure, pushFailure, runFailure } from './outcome.ts';
+import { buildFailure, noAnswer, pushFailure, runFailure } from './outcome.ts';
 import { type Exited, runClient } from './process.ts';
 
 /** How the client reaches the engine. */
@@ -67,17 +67,12 @@ export function createDockerEngine({ connection, endpoint, env }: DockerOptions)
     if (!info) {
       const [told] = parse(unansweredSchema, answered.value.stdout)?.ServerErrors ?? [];
       const reason = told ?? answered.value.lines.at(-1) ?? 'it said nothing';
-      return fail({
-        kind: 'engine',
-        transient: true,
-        message: `no Docker Engine answers: ${reason}`,
-        where: endpoint,
-        tried: [`${client.value.program} ${[...flags, ...args].join(' ')}`],
-        help:
-          connection.kind === 'default'
-            ? 'start it (systemctl start docker), or install Debian’s package docker.io; another one is named with --builder name=endpoint'
-            : 'check that the engine runs there and that you may reach it',
-      });
+      const tried = [`${client.value.program} ${[...flags, ...args].join(' ')}`];
+      const help =
+        connection.kind === 'default'
+          ? 'start it (systemctl start docker), or install Debian’s package docker.io; another one is named with --builder name=endpoint'
+          : 'check that the engine runs there and that you may reach it';
+      return fail(noAnswer('Docker Engine', reason, endpoint, { help, tried }));
     }
     return ok({
       engine: 'docker',

@@ -31,6 +31,16 @@ export const buildkitTrust: TrustHelp = {
   certificate: (host) => `write [registry."${host}"] with ca = ["FILE"] into the buildkitd.toml there`,
 };
 
+/** A daemon that is asked and does not say what it should. `more`: what to do, and what was tried. */
+export function noAnswer(
+  engine: 'Docker Engine' | 'BuildKit',
+  reason: string,
+  where: string,
+  more: { help: string; tried?: string[] },
+): Failure {
+  return { kind: 'engine', transient: true, message: `no ${engine} answers: ${reason}`, where, ...more };
+}
+
 /** Exit code and last lines of a build that did not succeed. */
 export function buildFailure(exitCode: number, lines: string[], where: string, trust = dockerTrust): Failure {
   const end = lines.slice(-15).join('\n');

@@ -1,6 +1,7 @@
 // A request by undici, under a signal of its own, which hears of the caller's as long as the answer is read. What AbortSignal.any makes of
 // several stays until it is collected: after some thousand requests, a fifth of a process's memory was of these.
 import type { Dispatcher } from 'undici';
+import { onAbort } from '../signals.ts';
 import { DeadlineError, type Received } from './body.ts';
 
 /**
@@ -15,10 +16,9 @@ export async function sendRequest(
 ): Promise<Received> {
   const ended = new AbortController();
   const cancel = (): void => ended.abort(signal.reason);
-  const letGo = (): void => signal.removeEventListener('abort', cancel);
+  const letGo = onAbort(signal, cancel);
   const timer = late === undefined ? undefined : setTimeout(() => ended.abort(new DeadlineError(late)), late);
   if (signal.aborted) cancel();
-  else signal.addEventListener('abort', cancel);
   try {
     const answer = await dispatcher.request({ ...options, signal: ended.signal });
     answer.body.once('close', letGo);
